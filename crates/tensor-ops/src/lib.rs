@@ -1,0 +1,54 @@
+//! The operations of a small convolutional network: convolution, pooling, dense layers, softmax and
+//! cross-entropy, each with its gradients.
+//!
+//! Every operation is a pure function on buffers the caller owns. A *geometry* ([`Conv2dGeometry`],
+//! [`Pool2dGeometry`]) is computed and checked once, apart from the loops; after that a call only compares
+//! shapes, and allocates nothing.
+//!
+//! Each operation exists twice, with the same arguments:
+//!
+//! * [`naive`]: plain index loops for any float, complete and readable. Start reading there; every test
+//!   measures the fast version against it.
+//! * the modules beside it ([`conv2d`], [`pool2d`], [`dense`], [`softmax`]): the same for `f32`, fast. Their
+//!   first argument, [`Kernels`], says which compiled body runs.
+//!
+//! # Layout
+//!
+//! Activations are NHWC (sample, row, column, channel), convolution weights HWIO (kernel row, kernel column,
+//! input channel within the group, output channel), dense weights (input, output). The fast functions want
+//! contiguous row-major views; the naive ones take any strides.
+//!
+//! ```
+//! use tensor_ops::ndarray::{Array4, arr1};
+//! use tensor_ops::{Conv2dConfig, Conv2dGeometry, Kernels, conv2d};
+//!
+//! // One 5×5 grey image, two 3×3 filters: a 3×3 map of two channels.
+//! let geometry = Conv2dGeometry::new([5, 5, 1], 2, &Conv2dConfig::new([3, 3]))?;
+//! let x = Array4::<f32>::ones((1, 5, 5, 1));
+//! let weight = Array4::<f32>::ones(geometry.weight_shape());
+//! let mut y = Array4::<f32>::zeros(geometry.output_shape(1));
+//! let bias = arr1(&[0.0, 1.0]);
+//! conv2d::forward(Kernels::detect(), &geometry, x.view(), weight.view(), Some(bias.view()), y.view_mut())?;
+//! assert_eq!((y[[0, 1, 1, 0]], y[[0, 1, 1, 1]]), (9.0, 10.0));
+//! # Ok::<(), tensor_ops::Error>(())
+//! ```
+
+pub use ndarray;
+
+pub mod conv2d;
+pub mod dense;
+mod error;
+mod geometry;
+mod kernels;
+pub mod naive;
+pub mod pool2d;
+pub mod softmax;
+mod view;
+
+pub use error::Error;
+pub use geometry::{Conv2dConfig, Conv2dGeometry, Padding, Pool2dConfig, Pool2dGeometry, Window};
+pub use kernels::Kernels;
+pub use pool2d::{Pooling, Ties};
+
+/// The result of an operation of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,0 +1,40 @@
+//! From ndarray views to slices, with the one check of shape and layout that each public function makes.
+
+use crate::{Error, Result};
+use ndarray::{ArrayBase, ArrayView, ArrayViewMut, Dimension, RawData};
+
+/// Fails where `array` has another shape than `expected`.
+pub(crate) fn check_shape<S: RawData, D: Dimension>(
+    operand: &'static str,
+    array: &ArrayBase<S, D>,
+    expected: &[usize],
+) -> Result<()> {
+    if array.shape() == expected {
+        Ok(())
+    } else {
+        Err(Error::Shape { operand, expected: expected.to_vec(), found: array.shape().to_vec() })
+    }
+}
+
+/// The elements of a view that must have the shape `expected` and be contiguous in row-major order.
+pub(crate) fn slice<'a, D: Dimension>(
+    operand: &'static str,
+    view: ArrayView<'a, f32, D>,
+    expected: &[usize],
+) -> Result<&'a [f32]> {
+    check_shape(operand, &view, expected)?;
+    view.to_slice().ok_or_else(|| Error::Layout { operand, strides: view.strides().to_vec() })
+}
+
+/// The same for an output.
+pub(crate) fn slice_mut<'a, D: Dimension>(
+    operand: &'static str,
+    view: ArrayViewMut<'a, f32, D>,
+    expected: &[usize],
+) -> Result<&'a mut [f32]> {
+    check_shape(operand, &view, expected)?;
+    if !view.is_standard_layout() {
+        return Err(Error::Layout { operand, strides: view.strides().to_vec() });
+    }
+    Ok(view.into_slice().expect("a view in standard layout is a slice"))
+}
