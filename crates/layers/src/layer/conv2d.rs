@@ -1,0 +1,141 @@
+use super::{Backward, Forward, Operation, PLANNED, array, array_mut, expect_map, ones};
+use crate::parallel::{chunk_count, map_chunks, sum_chunks};
+use crate::parameters::ParameterSpec;
+use crate::{Initializer, Misfit, Padding, Shape};
+use serde::{Deserialize, Serialize};
+use tensor_ops::{Conv2dConfig, Conv2dGeometry, Kernels, conv2d};
+
+/// A convolution: each filter slides over the map and sums what it sees, weighted.
+///
+/// `y[oy, ox, oc] = bias[oc] + Σ x[oy·s + ky·d − p, ox·s + kx·d − p, ic] · w[ky, kx, ic, oc]`
+///
+/// with stride `s`, dilation `d` and padding `p` for rows and columns each; taps in the padding see zeros.
+/// Input rows × columns × channels, output rows × columns × filters, weights (kernel row, kernel column, input
+/// channel within the group, filter).
+///
+/// Every weight meets every position, so with `dy` the gradient of the output
+///
+/// * `dw[ky, kx, ic, oc] = Σ x[oy·s + ky·d − p, ox·s + kx·d − p, ic] · dy[oy, ox, oc]` over samples and positions,
+/// * `db[oc] = Σ dy[oy, ox, oc]`,
+/// * `dx[iy, ix, ic] = Σ dy[oy, ox, oc] · w[ky, kx, ic, oc]` over all `oy, ky, ox, kx` that meet at `iy, ix`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Conv2d {
+    /// The number of filters: channels of the output.
+    pub filters: usize,
+    /// Rows and columns of the kernel.
+    pub kernel: [usize; 2],
+    /// Step between windows, down and across; 1 by default.
+    #[serde(default = "ones")]
+    pub stride: [usize; 2],
+    /// Zeros around the map; none by default.
+    #[serde(default)]
+    pub padding: Padding,
+    /// Distance between taps, down and across; 1 by default.
+    #[serde(default = "ones")]
+    pub dilation: [usize; 2],
+    /// Groups of channels that do not see each other; 1 by default.
+    #[serde(default = "one")]
+    pub groups: usize,
+    /// Whether a bias is added; it is by default.
+    #[serde(default = "yes")]
+    pub bias: bool,
+    /// How the weights start; the biases start at zero.
+    #[serde(default)]
+    pub initializer: Initializer,
+}
+
+fn one() -> usize {
+    1
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Conv2d {
+    /// Stride 1, no padding, one group, with a bias.
+    pub fn new(filters: usize, kernel: [usize; 2]) -> Self {
+        let Conv2dConfig { kernel, stride, padding, dilation, groups } = Conv2dConfig::new(kernel);
+        Self { filters, kernel, stride, padding, dilation, groups, bias: true, initializer: Initializer::default() }
+    }
+
+    pub(super) fn plan(&self, input: Shape, kernels: Kernels) -> Result<Box<dyn Operation>, Misfit> {
+        let Self { filters, kernel, stride, padding, dilation, groups, bias, initializer } = *self;
+        let config = Conv2dConfig { kernel, stride, padding, dilation, groups };
+        let geometry = Conv2dGeometry::new(expect_map(input)?, filters, &config)?;
+        Ok(Box::new(Plan { geometry, bias, initializer, kernels }))
+    }
+}
+
+#[derive(Debug)]
+struct Plan {
+    geometry: Conv2dGeometry,
+    bias: bool,
+    initializer: Initializer,
+    kernels: Kernels,
+}
+
+impl Plan {
+    fn weights(&self) -> usize {
+        self.geometry.weight_shape().iter().product()
+    }
+
+    fn filters(&self) -> usize {
+        self.geometry.weight_shape()[3]
+    }
+}
+
+impl Operation for Plan {
+    fn output(&self) -> Shape {
+        let [_, rows, columns, filters] = self.geometry.output_shape(1);
+        Shape::Map([rows, columns, filters])
+    }
+
+    fn parameters(&self) -> Vec<ParameterSpec> {
+        let [rows, columns, inputs, filters] = self.geometry.weight_shape();
+        let fans = [rows * columns * inputs, rows * columns * filters];
+        let shape = vec![rows, columns, inputs, filters];
+        let weight = ParameterSpec { name: "weight", shape, initializer: self.initializer, fans };
+        let bias = ParameterSpec { name: "bias", shape: vec![filters], initializer: Initializer::Zeros, fans };
+        std::iter::once(weight).chain(self.bias.then_some(bias)).collect()
+    }
+
+    fn scratch(&self, batch: usize) -> usize {
+        match chunk_count(batch) {
+            1 => 0,
+            chunks => chunks * (self.weights() + if self.bias { self.filters() } else { 0 }),
+        }
+    }
+
+    fn forward(&self, Forward { batch, parameters, x, y }: Forward<'_>) {
+        let Self { geometry, kernels, .. } = self;
+        let (weight, bias) = parameters.split_at(self.weights());
+        let weight = array(geometry.weight_shape(), weight);
+        let bias = self.bias.then(|| array(self.filters(), bias));
+        map_chunks(batch, [x], y, |n, [x], y| {
+            let (x, y) = (array(geometry.input_shape(n), x), array_mut(geometry.output_shape(n), y));
+            conv2d::forward(*kernels, geometry, x, weight, bias, y).expect(PLANNED);
+        });
+    }
+
+    fn backward(&self, Backward { batch, parameters, x, dy, dx, gradients, scratch, .. }: Backward<'_>) {
+        let Self { geometry, kernels, .. } = self;
+        sum_chunks(batch, [x, dy], scratch, gradients, |n, [x, dy], gradients| {
+            let (x, dy) = (array(geometry.input_shape(n), x), array(geometry.output_shape(n), dy));
+            let (dweight, dbias) = gradients.split_at_mut(self.weights());
+            let dweight = array_mut(geometry.weight_shape(), dweight);
+            conv2d::grad_weight(*kernels, geometry, x, dy, dweight).expect(PLANNED);
+            if self.bias {
+                conv2d::grad_bias(*kernels, dy, array_mut(self.filters(), dbias)).expect(PLANNED);
+            }
+        });
+        if let Some(dx) = dx {
+            let weight = array(geometry.weight_shape(), &parameters[..self.weights()]);
+            map_chunks(batch, [dy], dx, |n, [dy], dx| {
+                let (dy, dx) = (array(geometry.output_shape(n), dy), array_mut(geometry.input_shape(n), dx));
+                conv2d::grad_input(*kernels, geometry, dy, weight, dx).expect(PLANNED);
+            });
+        }
+    }
+}

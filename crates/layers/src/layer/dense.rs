@@ -1,0 +1,93 @@
+use super::{Backward, Forward, Operation, PLANNED, array, array_mut};
+use crate::parallel::map_chunks;
+use crate::parameters::ParameterSpec;
+use crate::{Initializer, Misfit, Shape};
+use serde::{Deserialize, Serialize};
+use tensor_ops::{Error, Kernels, dense};
+
+/// A dense (fully connected) layer: every output sums every input, weighted.
+///
+/// `y[o] = bias[o] + Σᵢ x[i] · w[i, o]`
+///
+/// with weights (input, output). With `dy` the gradient of the output,
+///
+/// * `dw[i, o] = Σ x[i] · dy[o]` over the samples,
+/// * `db[o] = Σ dy[o]`,
+/// * `dx[i] = Σₒ dy[o] · w[i, o]`, with the weights of the forward pass.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dense {
+    /// How many outputs there are.
+    pub outputs: usize,
+    /// How the weights start; the biases start at zero.
+    #[serde(default)]
+    pub initializer: Initializer,
+}
+
+impl Dense {
+    /// So many outputs, with weights that start as Keras's do.
+    pub fn new(outputs: usize) -> Self {
+        Self { outputs, initializer: Initializer::default() }
+    }
+
+    pub(super) fn plan(&self, input: Shape, kernels: Kernels) -> Result<Box<dyn Operation>, Misfit> {
+        let Self { outputs, initializer } = *self;
+        let Shape::Flat(inputs) = input else {
+            return Err(Misfit::NotFlat { found: input });
+        };
+        if outputs == 0 {
+            return Err(Error::Zero { what: "outputs" }.into());
+        }
+        inputs.checked_mul(outputs).ok_or(Error::Overflow { what: "weight" })?;
+        Ok(Box::new(Plan { inputs, outputs, initializer, kernels }))
+    }
+}
+
+#[derive(Debug)]
+struct Plan {
+    inputs: usize,
+    outputs: usize,
+    initializer: Initializer,
+    kernels: Kernels,
+}
+
+impl Operation for Plan {
+    fn output(&self) -> Shape {
+        Shape::Flat(self.outputs)
+    }
+
+    fn parameters(&self) -> Vec<ParameterSpec> {
+        let Self { inputs, outputs, initializer, .. } = *self;
+        let fans = [inputs, outputs];
+        vec![
+            ParameterSpec { name: "weight", shape: vec![inputs, outputs], initializer, fans },
+            ParameterSpec { name: "bias", shape: vec![outputs], initializer: Initializer::Zeros, fans },
+        ]
+    }
+
+    fn forward(&self, Forward { batch, parameters, x, y }: Forward<'_>) {
+        let Self { inputs, outputs, kernels, .. } = *self;
+        let (weight, bias) = parameters.split_at(inputs * outputs);
+        let (weight, bias) = (array((inputs, outputs), weight), array(outputs, bias));
+        map_chunks(batch, [x], y, |n, [x], y| {
+            let (x, y) = (array((n, inputs), x), array_mut((n, outputs), y));
+            dense::forward(kernels, x, weight, Some(bias), y).expect(PLANNED);
+        });
+    }
+
+    fn backward(&self, Backward { batch, parameters, x, dy, dx, gradients, .. }: Backward<'_>) {
+        let Self { inputs, outputs, kernels, .. } = *self;
+        let (dweight, dbias) = gradients.split_at_mut(inputs * outputs);
+        let rows = array((batch, outputs), dy);
+        let dweight = array_mut((inputs, outputs), dweight);
+        dense::grad_weight(kernels, array((batch, inputs), x), rows, dweight).expect(PLANNED);
+        dense::grad_bias(kernels, rows, array_mut(outputs, dbias)).expect(PLANNED);
+        if let Some(dx) = dx {
+            let weight = array((inputs, outputs), &parameters[..inputs * outputs]);
+            map_chunks(batch, [dy], dx, |n, [dy], dx| {
+                let (dy, dx) = (array((n, outputs), dy), array_mut((n, inputs), dx));
+                dense::grad_input(kernels, dy, weight, dx).expect(PLANNED);
+            });
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! A batch in chunks of samples, worked on by rayon's threads.
+//!
+//! How a batch is cut depends on its size alone, never on the number of threads, so a sum over chunks in their
+//! order has the same bits on any machine. One chunk runs without rayon: the tutorial's batch of one sample is
+//! such a chunk.
+
+use rayon::prelude::*;
+
+/// More chunks than most machines have cores, few enough that summing one gradient per chunk is cheap.
+const CHUNKS: usize = 16;
+
+/// Samples in a chunk of a batch; the last chunk may have fewer.
+fn chunk_samples(batch: usize) -> usize {
+    batch.div_ceil(CHUNKS).max(1)
+}
+
+/// Chunks of a batch.
+pub(crate) fn chunk_count(batch: usize) -> usize {
+    batch.div_ceil(chunk_samples(batch))
+}
+
+/// The samples of one chunk, and each operand's numbers for them.
+fn chunk<'a, const N: usize>(
+    batch: usize,
+    index: usize,
+    operands: [&'a [f32]; N],
+) -> (usize, [&'a [f32]; N]) {
+    let start = index * chunk_samples(batch);
+    let samples = chunk_samples(batch).min(batch - start);
+    let part = |values: &'a [f32]| {
+        let len = values.len() / batch;
+        &values[start * len..(start + samples) * len]
+    };
+    (samples, operands.map(part))
+}
+
+/// Calls `work(samples, operands, y)` with each chunk's part of the operands and of `y`.
+pub(crate) fn map_chunks<const N: usize>(
+    batch: usize,
+    operands: [&[f32]; N],
+    y: &mut [f32],
+    work: impl Fn(usize, [&[f32]; N], &mut [f32]) + Sync,
+) {
+    if chunk_count(batch) == 1 {
+        return work(batch, operands, y);
+    }
+    let chunk_len = chunk_samples(batch) * (y.len() / batch);
+    y.par_chunks_mut(chunk_len).enumerate().for_each(|(index, y)| {
+        let (samples, operands) = chunk(batch, index, operands);
+        work(samples, operands, y);
+    });
+}
+
+/// Calls `work(samples, operands, partial)` with each chunk's part of the operands, and sums the partial results
+/// into `total` in the chunks' order. `partials` has room for one `total` a chunk.
+pub(crate) fn sum_chunks<const N: usize>(
+    batch: usize,
+    operands: [&[f32]; N],
+    partials: &mut [f32],
+    total: &mut [f32],
+    work: impl Fn(usize, [&[f32]; N], &mut [f32]) + Sync,
+) {
+    let chunks = chunk_count(batch);
+    if chunks == 1 {
+        return work(batch, operands, total);
+    }
+    let partials = &mut partials[..chunks * total.len()];
+    partials.par_chunks_mut(total.len()).enumerate().for_each(|(index, partial)| {
+        let (samples, operands) = chunk(batch, index, operands);
+        work(samples, operands, partial);
+    });
+    total.fill(0.0);
+    for partial in partials.chunks_exact(total.len()) {
+        for (total, partial) in total.iter_mut().zip(partial) {
+            *total += partial;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_sample_is_in_exactly_one_chunk() {
+        for batch in 1..200 {
+            assert!(chunk_count(batch) <= CHUNKS);
+            let x: Vec<f32> = (0..2 * batch).map(|i| i as f32).collect();
+            let mut y = vec![f32::NAN; batch];
+            map_chunks(batch, [&x], &mut y, |samples, [x], y| {
+                assert_eq!((x.len(), y.len()), (2 * samples, samples));
+                y.iter_mut().zip(x.chunks(2)).for_each(|(y, x)| *y = x[0] + x[1]);
+            });
+            assert!(y.iter().enumerate().all(|(i, &y)| y == (4 * i + 1) as f32), "batch {batch}");
+
+            let mut partials = vec![f32::NAN; chunk_count(batch)];
+            let mut total = [f32::NAN];
+            sum_chunks(batch, [&x, &y], &mut partials, &mut total, |samples, [x, y], total| {
+                assert_eq!((x.len(), y.len()), (2 * samples, samples));
+                total[0] = y.iter().sum();
+            });
+            let expected: f32 = (0..batch).map(|i| (4 * i + 1) as f32).sum();
+            assert_eq!(total[0], expected, "batch {batch}");
+        }
+    }
+}
