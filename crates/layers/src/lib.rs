@@ -56,3 +56,7 @@ pub use shape::Shape;
 pub use spec::NetworkSpec;
 pub use train::{Event, Images, Samples, Score, TrainConfig, evaluate, train};
 pub use workspace::{Activations, Workspace};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
