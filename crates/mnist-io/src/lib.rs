@@ -1,1 +1,17 @@
-//! placeholder
+#![doc = include_str!("../README.md")]
+
+mod dataset;
+#[cfg(feature = "download")]
+pub mod download;
+mod error;
+mod gunzip;
+pub mod idx;
+mod normalization;
+pub mod sample;
+
+pub use dataset::{Dataset, Split};
+pub use error::Error;
+pub use normalization::Normalization;
+
+/// The result of this crate's fallible functions.
+pub type Result<T> = std::result::Result<T, Error>;
