@@ -8,8 +8,8 @@
 //! then      the values in row-major order
 //! ```
 //!
-//! All numbers are big-endian. Rank 0 is a single value. The format is described on the page of the
-//! [MNIST database](http://yann.lecun.com/exdb/mnist/).
+//! All numbers are big-endian; rank 0 is a single value. The format comes from the authors of MNIST, who described it
+//! on the set's page (`yann.lecun.com/exdb/mnist`).
 
 use std::cmp::Ordering;
 use std::io;
@@ -184,8 +184,8 @@ fn payload(source: &mut Source, expected: u64, origin: &Path) -> Result<Vec<u8>>
     Ok(bytes)
 }
 
-/// The bytes of an array, or `None` where they or those of any part of it cannot be addressed. As in most array
-/// libraries, sizes of zero do not excuse the other sizes.
+/// The bytes of an array, or `None` where the product of its sizes cannot be addressed. Sizes of zero are left out of
+/// that test, so that a user may multiply the others without fear.
 fn product(shape: &[usize], value_size: usize) -> Option<usize> {
     let nonzero = shape.iter().filter(|&&n| n > 0);
     let bytes = nonzero.copied().try_fold(value_size, usize::checked_mul)?;

@@ -25,7 +25,7 @@ impl Normalization {
         let mut table = [0.0; 256];
         let mut pixel = 0;
         while pixel < table.len() {
-            table[pixel] = (pixel as f32 / 255.0 - self.mean) / self.std;
+            table[pixel] = (pixel as u8 as f32 / 255.0 - self.mean) / self.std;
             pixel += 1;
         }
         table

@@ -1,4 +1,5 @@
 //! Images and labels that belong together, and every way in which they do not.
+#![allow(clippy::unwrap_used, reason = "helpers of tests may panic, too")]
 
 use std::fs;
 use std::path::Path;

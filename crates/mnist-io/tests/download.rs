@@ -189,6 +189,15 @@ fn a_server_that_is_not_there_is_named() {
 }
 
 #[test]
+fn a_server_that_speaks_no_tls_is_named() {
+    let (server, target) = (Server::with(ok(&gzip(&original()))), folder());
+    let address = server.address.replace("http:", "https:");
+    let error = fetch(target.path(), &[address.parse().unwrap()]).unwrap_err().to_string();
+    assert!(error.starts_with(&format!("{NAME}: no mirror had it: {address}/")), "{error}");
+    assert_eq!(names(target.path()), [""; 0]);
+}
+
+#[test]
 fn the_bytes_are_stored_as_they_were_served() {
     let zipped = gzip(&original());
     let (server, target) = (Server::with(ok(&zipped)), folder());

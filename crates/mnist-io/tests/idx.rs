@@ -1,4 +1,5 @@
 //! The IDX format: round trips of every type and rank, and the message for every way a file can be broken.
+#![allow(clippy::unwrap_used, reason = "helpers of tests may panic, too")]
 
 use std::fs;
 use std::io::Write;

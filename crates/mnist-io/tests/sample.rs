@@ -1,4 +1,5 @@
 //! The bundled sample, and, where `MNIST_DIR` names a folder with the full set, the full set.
+#![allow(clippy::print_stderr, reason = "a skipped test says so")]
 
 use std::path::PathBuf;
 
