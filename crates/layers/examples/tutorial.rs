@@ -201,7 +201,10 @@ fn report(images: &[usize], mut step: impl FnMut(usize) -> Result<(f32, bool)>) 
 }
 
 fn main() -> Result<()> {
-    let seed = std::env::args().nth(1).map_or(Ok(0), |seed| seed.parse())?;
+    let seed = match std::env::args().nth(1) {
+        Some(seed) => seed.parse().map_err(|error| format!("seed {seed:?}: {error}"))?,
+        None => 0,
+    };
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
     let (train, test) = (sample::train()?, sample::test()?);
     let mut train_order: Vec<usize> = (0..train.len()).collect();
