@@ -1,9 +1,10 @@
 //! `cargo xtask fetch-data`: MNIST into the data folder, verified.
 
 use std::io::{self, IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use crate::workspace;
 use anyhow::{Context, Result};
 use mnist_io::download::{self, Mirror, Outcome, Progress};
 
@@ -26,8 +27,7 @@ impl FetchData {
     /// # Errors
     /// No mirror had a valid file, or the folder cannot be written to.
     pub fn run(self) -> Result<()> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the workspace")?;
-        let folder = root.join(self.data_dir);
+        let folder = workspace::root().join(self.data_dir);
         let mirrors = if self.mirrors.is_empty() { Mirror::mnist() } else { self.mirrors };
         let mut display = Display::new();
         download::mnist(&folder, &mirrors, &mut |progress| display.show(&progress)).with_context(|| {
