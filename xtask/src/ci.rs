@@ -29,7 +29,7 @@ impl Ci {
                 steps.run(tool, &mut command(&format!("rustup component add {component}")))?;
             }
         }
-        steps.run("lock file", &mut command("cargo tree --locked --workspace --depth 0"))?;
+        steps.run("lock file", &mut command("cargo tree --locked --workspace --edges normal --depth 0"))?;
         steps.run("format", &mut command("cargo fmt --all -- --check"))?;
         steps.time("tidy", || Tidy {}.run())?;
         steps.run(
@@ -141,6 +141,12 @@ mod tests {
         check("```sh\ncargo test\n```\n", None);
         check("<!-- test command -->\ncargo test\n", None);
         check("<!-- test command -->\n```\n```\ncargo test\n", None);
+    }
+
+    #[test]
+    fn a_missing_tool_is_noticed() {
+        assert!(is_there("cargo"));
+        assert!(!is_there("cargo no-such-command"));
     }
 
     #[test]
