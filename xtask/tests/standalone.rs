@@ -12,8 +12,8 @@ fn check(name: &str, library: &str, settings: &str) {
         Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package is a folder of the workspace");
     let folder = root.join("crates").join(library);
     let readme = fs::read_to_string(folder.join("README.md")).expect("the library has a README");
-    let (_, program) = readme.split_once("\n```rust\n").expect("the README has a program");
-    let (program, _) = program.split_once("\n```").expect("the program ends");
+    let block = readme.split_once("\n```rust\n").and_then(|(_, rest)| rest.split_once("\n```"));
+    let (program, _) = block.unwrap_or_else(|| panic!("{library}: expected a ```rust block in its README"));
 
     let package = tempfile::tempdir().expect("a temporary folder");
     let write =
