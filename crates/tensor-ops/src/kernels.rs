@@ -9,10 +9,10 @@ use std::str::FromStr;
 /// `naive` are the plain loops of [`crate::naive`]; `portable` is the fast body for any processor; `avx2` is
 /// the same body compiled for AVX2 and FMA. A value can only be made where the processor has the instructions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Kernels(pub(crate) Isa);
+pub struct Kernels(pub(crate) Choice);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Isa {
+pub(crate) enum Choice {
     Naive,
     Portable,
     #[cfg(target_arch = "x86_64")]
@@ -21,10 +21,10 @@ pub(crate) enum Isa {
 
 impl Kernels {
     /// The plain loops of [`crate::naive`].
-    pub const NAIVE: Self = Self(Isa::Naive);
+    pub const NAIVE: Self = Self(Choice::Naive);
 
     /// The fast body without any special instructions.
-    pub const PORTABLE: Self = Self(Isa::Portable);
+    pub const PORTABLE: Self = Self(Choice::Portable);
 
     /// The variable that forces a choice in [`Kernels::from_env`].
     pub const VARIABLE: &str = "CNN_KERNELS";
@@ -33,7 +33,7 @@ impl Kernels {
     pub fn avx2() -> Option<Self> {
         #[cfg(target_arch = "x86_64")]
         if std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma") {
-            return Some(Self(Isa::Avx2));
+            return Some(Self(Choice::Avx2));
         }
         None
     }
@@ -62,10 +62,10 @@ impl Kernels {
     /// The name that [`Kernels::from_str`] understands.
     pub fn name(self) -> &'static str {
         match self.0 {
-            Isa::Naive => "naive",
-            Isa::Portable => "portable",
+            Choice::Naive => "naive",
+            Choice::Portable => "portable",
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => "avx2",
+            Choice::Avx2 => "avx2",
         }
     }
 }

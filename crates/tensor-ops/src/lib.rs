@@ -35,8 +35,10 @@
 
 pub use ndarray;
 
+mod body;
 pub mod conv2d;
 pub mod dense;
+mod dispatch;
 mod error;
 mod geometry;
 mod kernels;

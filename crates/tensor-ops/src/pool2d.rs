@@ -1,5 +1,8 @@
 //! Max, min and average pooling and their gradients, for `f32`.
 
+use crate::body::pool2d::{Backward, Forward};
+use crate::dispatch::dispatch;
+use crate::view::{slice, slice_mut};
 use crate::{Kernels, Pool2dGeometry, Result, naive};
 use ndarray::{ArrayView4, ArrayViewMut4};
 
@@ -33,13 +36,20 @@ pub enum Ties {
 /// # Errors
 /// An operand whose shape does not fit the geometry or that is not contiguous.
 pub fn forward(
-    _kernels: Kernels,
+    kernels: Kernels,
     pooling: Pooling,
     geometry: &Pool2dGeometry,
     x: ArrayView4<f32>,
     y: ArrayViewMut4<f32>,
 ) -> Result<()> {
-    naive::pool2d::forward(pooling, geometry, x, y)
+    if kernels == Kernels::NAIVE {
+        return naive::pool2d::forward(pooling, geometry, x, y);
+    }
+    let batch = x.dim().0;
+    let x = slice("x", x, &geometry.input_shape(batch))?;
+    let y = slice_mut("y", y, &geometry.output_shape(batch))?;
+    dispatch(kernels, Forward { pooling, geometry, batch, x, y });
+    Ok(())
 }
 
 /// As [`naive::pool2d::backward`].
@@ -47,12 +57,20 @@ pub fn forward(
 /// # Errors
 /// An operand whose shape does not fit the geometry or that is not contiguous.
 pub fn backward(
-    _kernels: Kernels,
+    kernels: Kernels,
     pooling: Pooling,
     geometry: &Pool2dGeometry,
     x: ArrayView4<f32>,
     dy: ArrayView4<f32>,
     dx: ArrayViewMut4<f32>,
 ) -> Result<()> {
-    naive::pool2d::backward(pooling, geometry, x, dy, dx)
+    if kernels == Kernels::NAIVE {
+        return naive::pool2d::backward(pooling, geometry, x, dy, dx);
+    }
+    let batch = x.dim().0;
+    let x = slice("x", x, &geometry.input_shape(batch))?;
+    let dy = slice("dy", dy, &geometry.output_shape(batch))?;
+    let dx = slice_mut("dx", dx, &geometry.input_shape(batch))?;
+    dispatch(kernels, Backward { pooling, geometry, batch, x, dy, dx });
+    Ok(())
 }

@@ -1,0 +1,61 @@
+//! The one place where a fast function meets an instruction set.
+//!
+//! Each fast operation is a [`Body`]: a struct of slices with one generic method. It is compiled once for every
+//! [`Isa`], and [`dispatch`] picks the copy that the caller's [`Kernels`] name. Everything a body calls is
+//! `#[inline(always)]`, for only what is inlined into [`avx2`] is compiled with its instructions.
+
+use crate::Kernels;
+use crate::kernels::Choice;
+
+/// What the bodies ask of an instruction set.
+pub(crate) trait Isa {
+    /// `a · b + c`, in whichever way is fastest: the last bit may differ between instruction sets.
+    fn mul_add(a: f32, b: f32, c: f32) -> f32;
+}
+
+/// Whatever the target's baseline offers.
+pub(crate) struct Portable;
+
+impl Isa for Portable {
+    /// Two roundings: without the instruction, `f32::mul_add` is a library call.
+    #[inline(always)]
+    fn mul_add(a: f32, b: f32, c: f32) -> f32 {
+        a * b + c
+    }
+}
+
+/// 256-bit vectors and fused multiply-add.
+#[cfg(target_arch = "x86_64")]
+struct Avx2;
+
+#[cfg(target_arch = "x86_64")]
+impl Isa for Avx2 {
+    #[inline(always)]
+    fn mul_add(a: f32, b: f32, c: f32) -> f32 {
+        a.mul_add(b, c)
+    }
+}
+
+/// One operation with its arguments, ready to run.
+pub(crate) trait Body {
+    /// Computes it with the instructions of `I`; implementations are `#[inline(always)]`.
+    fn run<I: Isa>(self);
+}
+
+/// Runs `body` as compiled for `kernels`. The naive loops are another function, not another body: here they
+/// count as portable.
+pub(crate) fn dispatch(kernels: Kernels, body: impl Body) {
+    match kernels.0 {
+        Choice::Naive | Choice::Portable => body.run::<Portable>(),
+        #[cfg(target_arch = "x86_64")]
+        #[allow(unsafe_code)]
+        // SAFETY: `Kernels::avx2` makes this value, and only on a processor that has AVX2 and FMA.
+        Choice::Avx2 => unsafe { avx2(body) },
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn avx2(body: impl Body) {
+    body.run::<Avx2>();
+}
