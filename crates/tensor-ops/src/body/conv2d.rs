@@ -32,7 +32,7 @@
 //!
 //! Each sum has one order, given by the geometry alone: not by the tile nor by the batch.
 
-use super::tile::{dot, lanes, lanes_mut, multiply, outer, rows, sum, sum_arrays};
+use super::tile::{dot, lanes, lanes_mut, multiply, outer, outer_in_turns, rows, sum};
 use super::window::{outputs, taps, target, whole};
 use super::{Stretch, cover};
 use crate::Conv2dGeometry;
@@ -59,7 +59,7 @@ impl Body for Forward<'_> {
                     for oy in 0..geometry.rows.output {
                         match block.width {
                             16 => call.row::<I, 6, 16>(group, block.start, oy),
-                            8 => call.row::<I, 12, 8>(group, block.start, oy),
+                            8 => call.row::<I, 8, 8>(group, block.start, oy),
                             4 => call.row::<I, 12, 4>(group, block.start, oy),
                             _ => call.row::<I, 12, 1>(group, block.start, oy),
                         }
@@ -113,9 +113,9 @@ impl Forward<'_> {
                 let ix = ox * columns.stride + kx * columns.dilation - columns.before;
                 let (x, len) = (&row[ix * in_channels + group * inputs..], joined * inputs);
                 let w = &self.weight[(ky * columns.kernel + kx) * inputs * filters..][..len * filters];
-                // With a constant step the pixels' addresses differ by constants.
+                // Pixels that lie side by side are one slice.
                 if step == 1 {
-                    multiply::<I, P, L>(&mut sums, rows(x, 1, len), w, filters, at);
+                    outer::<I, P, L>(&mut sums, x, 1, w, filters, at);
                 } else {
                     multiply::<I, P, L>(&mut sums, rows(x, step, len), w, filters, at);
                 }
@@ -252,10 +252,10 @@ impl Body for GradWeight<'_> {
             for group in 0..geometry.groups {
                 for block in cover(geometry.group_filters(), [1, 4, 8, 16]) {
                     match block.width {
-                        16 => call.block::<I, 1, 2, 4, 16>(group, block),
-                        8 => call.block::<I, 2, 4, 8, 8>(group, block),
-                        4 => call.block::<I, 2, 4, 8, 4>(group, block),
-                        _ => call.block::<I, 2, 4, 8, 1>(group, block),
+                        16 => call.block::<I, 4, 16>(group, block),
+                        8 => call.block::<I, 4, 8>(group, block),
+                        4 => call.block::<I, 8, 4>(group, block),
+                        _ => call.block::<I, 8, 1>(group, block),
                     }
                 }
             }
@@ -264,13 +264,9 @@ impl Body for GradWeight<'_> {
 }
 
 impl GradWeight<'_> {
-    /// All taps for `L` filters; `U6`, `U3` and `U1` are the partial sums in tiles of 6, 3 and 1 rows.
+    /// All taps for `L` filters, with `U` partial sums where only one tap is summed at a time.
     #[inline(always)]
-    fn block<I: Isa, const U6: usize, const U3: usize, const U1: usize, const L: usize>(
-        &mut self,
-        group: usize,
-        filters: Stretch,
-    ) {
+    fn block<I: Isa, const U: usize, const L: usize>(&mut self, group: usize, filters: Stretch) {
         let Conv2dGeometry { rows, columns, in_channels, .. } = *self.geometry;
         let inputs = self.geometry.group_inputs();
         // Neighbouring taps are one run where their channels are neighbours too and all see the same outputs.
@@ -279,11 +275,10 @@ impl GradWeight<'_> {
         let joined = if alike && columns.dilation == 1 && inputs == in_channels { columns.kernel } else { 1 };
         for ky in 0..rows.kernel {
             for kx in (0..columns.kernel).step_by(joined) {
-                for entries in cover(joined * inputs, [1, 3, 6]) {
+                for entries in cover(joined * inputs, [1, 6]) {
                     match entries.width {
-                        6 => self.tile::<I, U6, 6, L>(group, filters, ky, kx, entries),
-                        3 => self.tile::<I, U3, 3, L>(group, filters, ky, kx, entries),
-                        _ => self.tile::<I, U1, 1, L>(group, filters, ky, kx, entries),
+                        6 => self.tile::<I, 1, 6, L>(group, filters, ky, kx, entries),
+                        _ => self.tile::<I, U, 1, L>(group, filters, ky, kx, entries),
                     }
                 }
             }
@@ -308,23 +303,34 @@ impl GradWeight<'_> {
             return;
         }
         let ix = across.start * columns.stride + kx * columns.dilation - columns.before;
-        let mut sums = [[[0.0; L]; T]; U];
+        let mut sums = [[0.0; L]; T];
         for oy in outputs(&rows, ky) {
             let iy = oy * rows.stride + ky * rows.dilation - rows.before;
             let x = &self.x[(iy * columns.input + ix) * in_channels + group * inputs + entries.start..];
             let dy = &self.dy[(oy * columns.output + across.start) * filters..][..across.len() * filters];
-            outer::<I, U, T, L>(&mut sums, x, columns.stride * in_channels, dy, filters, at);
+            // A row has sums of its own, in registers; those of the sample are in memory.
+            let step = columns.stride * in_channels;
+            let mut row = [[0.0; L]; T];
+            if T == 1 {
+                row[0] = outer_in_turns::<I, U, L>(x, step, dy, filters, at);
+            } else {
+                outer::<I, T, L>(&mut row, x, step, dy, filters, at);
+            }
+            for t in 0..T {
+                for l in 0..L {
+                    sums[t][l] += row[t][l];
+                }
+            }
         }
-        for t in entries.skip..T {
+        // Constant loops with a test: an index that is not constant would move the sums to memory.
+        for t in 0..T {
+            if t < entries.skip {
+                continue;
+            }
             let row = (ky * columns.kernel + kx) * inputs + entries.start + t;
             let dweight = lanes_mut::<L>(&mut self.dweight[row * filters + at..]);
-            let mut partial = [[0.0; L]; U];
-            for u in 0..U {
-                partial[u] = sums[u][t];
-            }
-            let total = sum_arrays(partial);
-            for l in block.skip..L {
-                dweight[l] += total[l];
+            for l in 0..L {
+                dweight[l] += if l < block.skip { 0.0 } else { sums[t][l] };
             }
         }
     }

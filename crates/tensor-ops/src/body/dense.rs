@@ -23,7 +23,7 @@
 //! The order of each sum in `forward` and `grad_input` is given by the layer's sizes alone, so a sample's result
 //! does not depend on its batch.
 
-use super::tile::{dot, lanes, lanes_mut, multiply, outer, rows, sum, sum_arrays};
+use super::tile::{dot, lanes, lanes_mut, multiply, outer, outer_in_turns, rows, sum};
 use super::{Stretch, cover};
 use crate::dispatch::{Body, Isa};
 
@@ -85,17 +85,11 @@ impl Forward<'_> {
         let Sizes { batch, inputs, outputs } = self.sizes;
         let weight = &self.weight[chunk.start * outputs..][..chunk.width * outputs];
         for n in 0..batch {
-            let mut sums = [[[0.0; L]; 1]; U];
             let x = &self.x[n * inputs + chunk.start..][..chunk.width];
-            outer::<I, U, 1, L>(&mut sums, x, 1, weight, outputs, block.start);
-            let mut partial = [[0.0; L]; U];
-            for u in 0..U {
-                partial[u] = sums[u][0];
-            }
-            let total = sum_arrays(partial);
+            let total = outer_in_turns::<I, U, L>(x, 1, weight, outputs, block.start);
             let y = lanes_mut::<L>(&mut self.y[n * outputs + block.start..]);
-            for l in block.skip..L {
-                y[l] += total[l];
+            for l in 0..L {
+                y[l] += if l < block.skip { 0.0 } else { total[l] };
             }
         }
     }
@@ -145,10 +139,14 @@ impl Forward<'_> {
         let mut sums = [[0.0; 16]; P];
         let x = rows::<P>(&self.x[samples.start * inputs + chunk.start..], inputs, chunk.width);
         multiply::<I, P, 16>(&mut sums, x, weight, columns, at);
-        for p in samples.skip..P {
+        // Constant loops with a test: an index that is not constant would move the sums to memory.
+        for p in 0..P {
+            if p < samples.skip {
+                continue;
+            }
             let y = lanes_mut::<16>(&mut self.y[(samples.start + p) * outputs + block.start..]);
-            for l in block.skip..16 {
-                y[l] += sums[p][l];
+            for l in 0..16 {
+                y[l] += if l < block.skip { 0.0 } else { sums[p][l] };
             }
         }
     }
@@ -168,7 +166,7 @@ impl Body for GradInput<'_> {
             (0, _) => self.dx.fill(0.0),
             (1..4, _) => self.tiles::<I, 1, 8, 1>(),
             (4..8, _) => self.tiles::<I, 1, 8, 4>(),
-            (_, 0..3) => self.tiles::<I, 1, 8, 8>(),
+            (_, 0..3) => self.tiles::<I, 1, 4, 8>(),
             (_, _) => self.tiles::<I, 3, 4, 8>(),
         }
     }
@@ -219,7 +217,18 @@ pub(crate) struct GradWeight<'a> {
 impl Body for GradWeight<'_> {
     #[inline(always)]
     fn run<I: Isa>(mut self) {
-        let Sizes { inputs, outputs, .. } = self.sizes;
+        let Sizes { batch, inputs, outputs } = self.sizes;
+        if batch == 1 {
+            for block in cover(outputs, [1, 4, 8, 16]) {
+                match block.width {
+                    16 => self.single::<16>(block.start),
+                    8 => self.single::<8>(block.start),
+                    4 => self.single::<4>(block.start),
+                    _ => self.single::<1>(block.start),
+                }
+            }
+            return;
+        }
         for entries in cover(inputs, [1, 6]) {
             for block in cover(outputs, [1, 4, 8, 16]) {
                 let (i, o) = (entries.start, block.start);
@@ -239,15 +248,27 @@ impl Body for GradWeight<'_> {
 }
 
 impl GradWeight<'_> {
+    /// `L` outputs from `o` on for a single sample: nothing is summed, so there is no tile to fill.
+    #[inline(always)]
+    fn single<const L: usize>(&mut self, o: usize) {
+        let dy = *lanes::<L>(&self.dy[o..]);
+        for (row, &x) in self.dweight.chunks_exact_mut(self.sizes.outputs).zip(self.x) {
+            let row = lanes_mut::<L>(&mut row[o..]);
+            for l in 0..L {
+                row[l] = x * dy[l];
+            }
+        }
+    }
+
     /// `T` inputs from `i` on, `L` outputs from `o` on, over all samples.
     #[inline(always)]
     fn tile<I: Isa, const T: usize, const L: usize>(&mut self, i: usize, o: usize) {
         let Sizes { inputs, outputs, .. } = self.sizes;
-        let mut sums = [[[0.0; L]; T]; 1];
         let x = &self.x[i.min(self.x.len())..];
-        outer::<I, 1, T, L>(&mut sums, x, inputs, self.dy, outputs, o);
+        let mut sums = [[0.0; L]; T];
+        outer::<I, T, L>(&mut sums, x, inputs, self.dy, outputs, o);
         for t in 0..T {
-            *lanes_mut(&mut self.dweight[(i + t) * outputs + o..]) = sums[0][t];
+            *lanes_mut(&mut self.dweight[(i + t) * outputs + o..]) = sums[t];
         }
     }
 }
@@ -276,12 +297,7 @@ impl GradBias<'_> {
     /// `L` columns from `at` on, in `U` partial sums.
     #[inline(always)]
     fn block<I: Isa, const U: usize, const L: usize>(&mut self, at: usize) {
-        let mut sums = [[[0.0; L]; 1]; U];
-        outer::<I, U, 1, L>(&mut sums, &[1.0], 0, self.dy, self.dbias.len(), at);
-        let mut partial = [[0.0; L]; U];
-        for u in 0..U {
-            partial[u] = sums[u][0];
-        }
-        *lanes_mut(&mut self.dbias[at..]) = sum_arrays(partial);
+        let total = outer_in_turns::<I, U, L>(&[1.0], 0, self.dy, self.dbias.len(), at);
+        *lanes_mut(&mut self.dbias[at..]) = total;
     }
 }

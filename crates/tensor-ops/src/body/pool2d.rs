@@ -20,9 +20,9 @@
 //! 4. Clipping at the padding became a range of taps. The number of taps of a 2×2 window, the common one, is a
 //!    constant, so that its loops are unrolled.
 
-use super::cover;
 use super::tile::{lanes, lanes_mut};
 use super::window::taps;
+use super::{Stretch, cover};
 use crate::dispatch::{Body, Isa};
 use crate::{Pool2dGeometry, Pooling, Ties};
 
@@ -37,47 +37,17 @@ pub(crate) struct Forward<'a> {
 impl Body for Forward<'_> {
     #[inline(always)]
     fn run<I: Isa>(mut self) {
-        match self.pooling {
-            Pooling::Max(_) => self.windows::<Max>(false),
-            Pooling::Min(_) => self.windows::<Min>(false),
-            Pooling::Average { count_padding } => self.windows::<Sum>(count_padding),
-        }
+        walk(self.pooling, self.geometry, self.batch, &mut self);
     }
 }
 
-impl Forward<'_> {
+impl Visit for Forward<'_> {
     #[inline(always)]
-    fn windows<F: Fold>(&mut self, count_padding: bool) {
-        let Pool2dGeometry { rows, columns, .. } = *self.geometry;
-        let padded = count_padding.then_some(rows.kernel * columns.kernel);
-        for (at, area) in areas(self.geometry, self.batch).enumerate() {
-            let size = padded.unwrap_or(area.taps[0] * area.taps[1]) as f32;
-            if area.taps == [2, 2] {
-                self.window::<F>(at, Area { taps: [2, 2], ..area }, size);
-            } else {
-                self.window::<F>(at, area, size);
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn window<F: Fold>(&mut self, at: usize, area: Area, size: f32) {
-        for block in cover(self.geometry.channels, [1, 4, 8, 16]) {
-            match block.width {
-                16 => self.block::<F, 16>(at, area, block.start, size),
-                8 => self.block::<F, 8>(at, area, block.start, size),
-                4 => self.block::<F, 4>(at, area, block.start, size),
-                _ => self.block::<F, 1>(at, area, block.start, size),
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn block<F: Fold, const L: usize>(&mut self, at: usize, area: Area, channel: usize, size: f32) {
-        let value = fold::<F, L>(self.x, area, channel);
-        let y = lanes_mut::<L>(&mut self.y[at * self.geometry.channels + channel..]);
+    fn visit<F: Fold, const L: usize>(&mut self, area: Area) {
+        let value = fold::<F, L>(self.x, area);
+        let y = lanes_mut::<L>(&mut self.y[area.output..]);
         for l in 0..L {
-            y[l] = F::share(value[l], size);
+            y[l] = F::share(value[l], area.size);
         }
     }
 }
@@ -95,119 +65,142 @@ impl Body for Backward<'_> {
     #[inline(always)]
     fn run<I: Isa>(mut self) {
         self.dx.fill(0.0);
-        match self.pooling {
-            Pooling::Max(Ties::First) => self.windows::<Max, true>(false),
-            Pooling::Max(Ties::All) => self.windows::<Max, false>(false),
-            Pooling::Min(Ties::First) => self.windows::<Min, true>(false),
-            Pooling::Min(Ties::All) => self.windows::<Min, false>(false),
-            Pooling::Average { count_padding } => self.windows::<Sum, false>(count_padding),
-        }
+        walk(self.pooling, self.geometry, self.batch, &mut self);
     }
 }
 
-impl Backward<'_> {
+impl Visit for Backward<'_> {
     #[inline(always)]
-    fn windows<F: Fold, const FIRST: bool>(&mut self, count_padding: bool) {
-        let Pool2dGeometry { rows, columns, .. } = *self.geometry;
-        let padded = count_padding.then_some(rows.kernel * columns.kernel);
-        for (at, area) in areas(self.geometry, self.batch).enumerate() {
-            let size = padded.unwrap_or(area.taps[0] * area.taps[1]) as f32;
-            if area.taps == [2, 2] {
-                self.window::<F, FIRST>(at, Area { taps: [2, 2], ..area }, size);
-            } else {
-                self.window::<F, FIRST>(at, area, size);
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn window<F: Fold, const FIRST: bool>(&mut self, at: usize, area: Area, size: f32) {
-        for block in cover(self.geometry.channels, [1, 4, 8, 16]) {
-            let (channel, skip) = (block.start, block.skip);
-            match block.width {
-                16 => self.block::<F, FIRST, 16>(at, area, channel, skip, size),
-                8 => self.block::<F, FIRST, 8>(at, area, channel, skip, size),
-                4 => self.block::<F, FIRST, 4>(at, area, channel, skip, size),
-                _ => self.block::<F, FIRST, 1>(at, area, channel, skip, size),
-            }
-        }
-    }
-
-    /// `L` channels from `channel` on, of which the first `skip` have had their gradient.
-    #[inline(always)]
-    fn block<F: Fold, const FIRST: bool, const L: usize>(
-        &mut self,
-        at: usize,
-        area: Area,
-        channel: usize,
-        skip: usize,
-        size: f32,
-    ) {
-        let best = fold::<F, L>(self.x, area, channel);
-        let dy = lanes::<L>(&self.dy[at * self.geometry.channels + channel..]);
-        let mut left = [0.0; L];
+    fn visit<F: Fold, const L: usize>(&mut self, area: Area) {
+        let first = matches!(self.pooling, Pooling::Max(Ties::First) | Pooling::Min(Ties::First));
+        let best = fold::<F, L>(self.x, area);
+        let dy = lanes::<L>(&self.dy[area.output..]);
+        let mut left = [0; L];
         for l in 0..L {
-            left[l] = if l < skip { 0.0 } else { F::share(dy[l], size) };
+            left[l] = if l < area.skip { 0 } else { F::share(dy[l], area.size).to_bits() };
         }
+        // Bits of the numbers, that a mask of ones keeps and one of zeros clears.
+        let used = if first { u32::MAX } else { 0 };
         for ky in 0..area.taps[0] {
             for kx in 0..area.taps[1] {
-                let from = area.tap(ky, kx) + channel;
-                let (x, dx) = (lanes::<L>(&self.x[from..]), lanes_mut::<L>(&mut self.dx[from..]));
+                let at = area.tap(ky, kx);
+                // By value: the compiler cannot know that the slices do not overlap.
+                let (x, mut dx) = (*lanes::<L>(&self.x[at..]), *lanes::<L>(&self.dx[at..]));
                 for l in 0..L {
-                    let takes = F::takes(x[l], best[l]);
-                    dx[l] += if takes { left[l] } else { 0.0 };
-                    left[l] = if FIRST && takes { 0.0 } else { left[l] };
+                    let takes = if F::takes(x[l], best[l]) { u32::MAX } else { 0 };
+                    dx[l] += f32::from_bits(left[l] & takes);
+                    left[l] &= !(takes & used);
                 }
+                *lanes_mut(&mut self.dx[at..]) = dx;
             }
         }
     }
 }
 
-/// The part of the input that a window sees.
+/// A block of channels of one window.
 #[derive(Clone, Copy)]
 struct Area {
-    /// Where in the input its first tap is.
-    first: usize,
-    /// Its taps inside the input, down and across.
+    /// Where in the input the block's first channel is under the first tap.
+    input: usize,
+    /// Where in the output it is.
+    output: usize,
+    /// The taps inside the input, down and across.
     taps: [usize; 2],
-    /// Elements from one row to the next and from one column to the next.
+    /// Elements from one row of the input to the next and from one column to the next.
     steps: [usize; 2],
+    /// The channels of the block that an earlier block covered too.
+    skip: usize,
+    /// What an average divides by.
+    size: f32,
 }
 
 impl Area {
-    /// Where in the input a tap is.
+    /// Where in the input the block is under a tap.
     #[inline(always)]
     fn tap(&self, ky: usize, kx: usize) -> usize {
-        self.first + ky * self.steps[0] + kx * self.steps[1]
+        self.input + ky * self.steps[0] + kx * self.steps[1]
     }
 }
 
-/// The areas of all windows of `batch` samples, in the order of the output.
-#[inline(always)]
-fn areas(geometry: &Pool2dGeometry, batch: usize) -> impl Iterator<Item = Area> {
-    let Pool2dGeometry { rows, columns, channels } = *geometry;
-    let steps = [columns.input * channels, channels];
-    (0..batch).flat_map(move |n| {
-        (0..rows.output).flat_map(move |oy| {
-            let down = taps(&rows, oy);
-            let row = n * rows.input + oy * rows.stride + down.start - rows.before;
-            (0..columns.output).map(move |ox| {
-                let across = taps(&columns, ox);
-                let column = ox * columns.stride + across.start - columns.before;
-                let first = row * steps[0] + column * steps[1];
-                Area { first, taps: [down.len(), across.len()], steps }
-            })
-        })
-    })
+/// What is done to each block of `L` channels of each window.
+trait Visit {
+    fn visit<F: Fold, const L: usize>(&mut self, area: Area);
 }
 
-/// The fold of `L` channels from `channel` on over the taps of a window.
+/// Visits all windows of all samples.
 #[inline(always)]
-fn fold<F: Fold, const L: usize>(x: &[f32], area: Area, channel: usize) -> [f32; L] {
+fn walk(pooling: Pooling, geometry: &Pool2dGeometry, batch: usize, visitor: &mut impl Visit) {
+    let size = match pooling {
+        Pooling::Average { count_padding: true } => Some(geometry.rows.kernel * geometry.columns.kernel),
+        _ => None,
+    };
+    for row in 0..batch * geometry.rows.output {
+        for block in cover(geometry.channels, [1, 4, 8, 16]) {
+            match pooling {
+                Pooling::Max(_) => walk_block::<Max>(geometry, size, row, block, visitor),
+                Pooling::Min(_) => walk_block::<Min>(geometry, size, row, block, visitor),
+                Pooling::Average { .. } => walk_block::<Sum>(geometry, size, row, block, visitor),
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn walk_block<F: Fold>(
+    geometry: &Pool2dGeometry,
+    size: Option<usize>,
+    row: usize,
+    block: Stretch,
+    visitor: &mut impl Visit,
+) {
+    match block.width {
+        16 => walk_row::<F, 16>(geometry, size, row, block, visitor),
+        8 => walk_row::<F, 8>(geometry, size, row, block, visitor),
+        4 => walk_row::<F, 4>(geometry, size, row, block, visitor),
+        _ => walk_row::<F, 1>(geometry, size, row, block, visitor),
+    }
+}
+
+/// Visits one block of channels in the windows of one row of the output, counted over all samples.
+#[inline(always)]
+fn walk_row<F: Fold, const L: usize>(
+    geometry: &Pool2dGeometry,
+    size: Option<usize>,
+    row: usize,
+    block: Stretch,
+    visitor: &mut impl Visit,
+) {
+    let Pool2dGeometry { rows, columns, channels } = *geometry;
+    let (n, oy) = (row / rows.output, row % rows.output);
+    let down = taps(&rows, oy);
+    let iy = n * rows.input + oy * rows.stride + down.start - rows.before;
+    let steps = [columns.input * channels, channels];
+    for ox in 0..columns.output {
+        let across = taps(&columns, ox);
+        let ix = ox * columns.stride + across.start - columns.before;
+        let area = Area {
+            input: iy * steps[0] + ix * steps[1] + block.start,
+            output: (row * columns.output + ox) * channels + block.start,
+            taps: [down.len(), across.len()],
+            steps,
+            skip: block.skip,
+            size: size.unwrap_or(down.len() * across.len()) as f32,
+        };
+        if area.taps == [2, 2] {
+            visitor.visit::<F, L>(Area { taps: [2, 2], ..area });
+        } else {
+            visitor.visit::<F, L>(area);
+        }
+    }
+}
+
+/// The fold of a block of channels over the taps of a window.
+#[inline(always)]
+fn fold<F: Fold, const L: usize>(x: &[f32], area: Area) -> [f32; L] {
     let mut folded = [F::START; L];
     for ky in 0..area.taps[0] {
         for kx in 0..area.taps[1] {
-            let x = lanes::<L>(&x[area.tap(ky, kx) + channel..]);
+            let x = lanes::<L>(&x[area.tap(ky, kx)..]);
             for l in 0..L {
                 folded[l] = F::add(folded[l], x[l]);
             }

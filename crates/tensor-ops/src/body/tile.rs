@@ -3,7 +3,8 @@
 //! ```text
 //! multiply    sums[p][l]    += x[p][k] · w[k][l]      over k        results of P rows × L columns
 //! dot         sums[p][q][l] += a[p][k] · b[q][k]      over k ≡ l    L partial sums each of P × Q results
-//! outer       sums[u][t][l] += x[j][t] · d[j][l]      over j ≡ u    U partial sums each of T × L results
+//! outer       sums[t][l]    += x[j][t] · d[j][l]      over j        T × L results
+//! in turns    sums[u][l]    += x[j] · d[j][l]         over j ≡ u    U partial sums each of L results
 //! ```
 //!
 //! 1. The sums are arrays of constant size, updated by loops of constant length: unrolled, they are about a
@@ -113,8 +114,8 @@ fn step<I: Isa, const P: usize, const Q: usize, const L: usize>(
 /// Adds the products of `T` elements of `x` with columns `at..at + L` of a row of `d`, over all rows of
 /// `columns` elements that `d` has; `x` moves on by `step` from one to the next.
 #[inline(always)]
-pub(super) fn outer<I: Isa, const U: usize, const T: usize, const L: usize>(
-    sums: &mut [[[f32; L]; T]; U],
+pub(super) fn outer<I: Isa, const T: usize, const L: usize>(
+    sums: &mut [[f32; L]; T],
     x: &[f32],
     step: usize,
     d: &[f32],
@@ -122,26 +123,41 @@ pub(super) fn outer<I: Isa, const U: usize, const T: usize, const L: usize>(
     at: usize,
 ) {
     let mut from = 0;
-    let mut groups = d.chunks_exact(U * columns);
-    for d in &mut groups {
-        for u in 0..U {
-            add_outer::<I, T, L>(&mut sums[u], lanes(&x[from..]), lanes(&d[u * columns + at..]));
-            from += step;
+    for d in d.chunks_exact(columns) {
+        let (x, d) = (lanes::<T>(&x[from..]), lanes::<L>(&d[at..]));
+        for t in 0..T {
+            for l in 0..L {
+                sums[t][l] = I::mul_add(x[t], d[l], sums[t][l]);
+            }
         }
-    }
-    for d in groups.remainder().chunks_exact(columns) {
-        add_outer::<I, T, L>(&mut sums[0], lanes(&x[from..]), lanes(&d[at..]));
         from += step;
     }
 }
 
+/// The same for a single element of `x`, with `U` partial sums that take turns.
 #[inline(always)]
-fn add_outer<I: Isa, const T: usize, const L: usize>(sums: &mut [[f32; L]; T], x: &[f32; T], d: &[f32; L]) {
-    for t in 0..T {
-        for l in 0..L {
-            sums[t][l] = I::mul_add(x[t], d[l], sums[t][l]);
+pub(super) fn outer_in_turns<I: Isa, const U: usize, const L: usize>(
+    x: &[f32],
+    step: usize,
+    d: &[f32],
+    columns: usize,
+    at: usize,
+) -> [f32; L] {
+    let mut sums = [[0.0; L]; U];
+    let mut from = 0;
+    let mut turns = d.chunks_exact(U * columns);
+    for d in &mut turns {
+        for u in 0..U {
+            let (x, d) = (x[from], lanes::<L>(&d[u * columns + at..]));
+            for l in 0..L {
+                sums[u][l] = I::mul_add(x, d[l], sums[u][l]);
+            }
+            from += step;
         }
     }
+    let mut total = [sum_arrays(sums)];
+    outer::<I, 1, L>(&mut total, &x[from.min(x.len())..], step, turns.remainder(), columns, at);
+    total[0]
 }
 
 /// The sum of the lanes, pairwise.
@@ -159,7 +175,7 @@ pub(super) fn sum<const L: usize>(mut lanes: [f32; L]) -> f32 {
 
 /// The sum of `U` arrays, pairwise.
 #[inline(always)]
-pub(super) fn sum_arrays<const U: usize, const L: usize>(mut arrays: [[f32; L]; U]) -> [f32; L] {
+fn sum_arrays<const U: usize, const L: usize>(mut arrays: [[f32; L]; U]) -> [f32; L] {
     let mut width = U / 2;
     while width > 0 {
         for u in 0..width {
