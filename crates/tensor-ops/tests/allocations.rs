@@ -1,0 +1,69 @@
+//! No operation allocates, whichever kernels run. One test in a file of its own: the counter counts everything.
+
+mod common;
+
+use common::Numbers;
+use ndarray::{Array1, Array2, Array4};
+use tensor_ops::{
+    Conv2dConfig, Conv2dGeometry, Kernels, Padding, Pool2dConfig, Pool2dGeometry, Pooling, Ties, conv2d,
+    dense, ndarray, pool2d, softmax,
+};
+
+#[global_allocator]
+static ALLOCATOR: dhat::Alloc = dhat::Alloc;
+
+#[test]
+fn nothing_allocates() {
+    let mut numbers = Numbers(7);
+    let config = Conv2dConfig { padding: Padding::Same, stride: [2, 1], ..Conv2dConfig::new([3, 3]) };
+    let conv = Conv2dGeometry::new([12, 13, 5], 27, &config).unwrap();
+    let pool = Pool2dGeometry::new([12, 13, 5], &Pool2dConfig::new([2, 2])).unwrap();
+
+    let x = numbers.array(conv.input_shape(2));
+    let weight = numbers.array(conv.weight_shape());
+    let bias = numbers.array(27);
+    let dy = numbers.array(conv.output_shape(2));
+    let pool_dy = numbers.array(pool.output_shape(2));
+    let (rows, matrix, columns) = (numbers.array((7, 300)), numbers.array((300, 40)), numbers.array((7, 40)));
+    let labels = [3; 7];
+
+    let (mut y, mut dx, mut dweight) = (dy.clone(), x.clone(), weight.clone());
+    let mut dbias = Array1::zeros(27);
+    let mut pool_y = Array4::zeros(pool_dy.dim());
+    let (mut dense_y, mut dense_dx, mut dense_dweight) = (columns.clone(), rows.clone(), matrix.clone());
+    let mut dense_dbias = Array1::zeros(40);
+    let (mut probabilities, mut dlogits) = (Array2::zeros(columns.dim()), Array2::zeros(columns.dim()));
+
+    let mut run = |kernels| {
+        let k = kernels;
+        conv2d::forward(k, &conv, x.view(), weight.view(), Some(bias.view()), y.view_mut()).unwrap();
+        conv2d::grad_input(k, &conv, dy.view(), weight.view(), dx.view_mut()).unwrap();
+        conv2d::grad_weight(k, &conv, x.view(), dy.view(), dweight.view_mut()).unwrap();
+        conv2d::grad_bias(k, dy.view(), dbias.view_mut()).unwrap();
+        let average = Pooling::Average { count_padding: false };
+        for pooling in [Pooling::Max(Ties::First), Pooling::Min(Ties::All), average] {
+            pool2d::forward(k, pooling, &pool, x.view(), pool_y.view_mut()).unwrap();
+            pool2d::backward(k, pooling, &pool, x.view(), pool_dy.view(), dx.view_mut()).unwrap();
+        }
+        dense::forward(k, rows.view(), matrix.view(), None, dense_y.view_mut()).unwrap();
+        dense::grad_input(k, columns.view(), matrix.view(), dense_dx.view_mut()).unwrap();
+        dense::grad_weight(k, rows.view(), columns.view(), dense_dweight.view_mut()).unwrap();
+        dense::grad_bias(k, columns.view(), dense_dbias.view_mut()).unwrap();
+        softmax::forward(columns.view(), probabilities.view_mut()).unwrap();
+        softmax::cross_entropy(columns.view(), &labels).unwrap();
+        softmax::cross_entropy_backward(probabilities.view(), &labels, dlogits.view_mut()).unwrap();
+    };
+    Kernels::available().for_each(&mut run);
+
+    let profiler = dhat::Profiler::builder().testing().build();
+    for kernels in Kernels::available() {
+        run(kernels);
+        let blocks = dhat::HeapStats::get().total_blocks;
+        assert_eq!(blocks, 0, "{kernels} allocated");
+    }
+    // The counter does count.
+    let before = dhat::HeapStats::get().total_blocks;
+    drop(std::hint::black_box(Box::new(0)));
+    assert_eq!(dhat::HeapStats::get().total_blocks, before + 1);
+    drop(profiler);
+}
