@@ -52,5 +52,10 @@ pub use geometry::{Conv2dConfig, Conv2dGeometry, Padding, Pool2dConfig, Pool2dGe
 pub use kernels::Kernels;
 pub use pool2d::{Pooling, Ties};
 
+/// The README's program, compiled and run with the other examples.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 /// The result of an operation of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
