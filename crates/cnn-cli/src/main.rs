@@ -1,2 +1,82 @@
-//! placeholder
-fn main() {}
+//! `cnn`: train, judge and use small convolutional networks at a terminal.
+//!
+//! Raw flags (`args`) become validated choices in each command, and the command runs. All errors end up here.
+#![forbid(unsafe_code)]
+
+mod args;
+mod command;
+mod console;
+mod data;
+mod output;
+mod preset;
+mod progress;
+
+use anyhow::Context;
+use args::{Cli, Command};
+use clap::Parser;
+use layers::Kernels;
+use std::io::{self, ErrorKind, Write};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let hint = hint(&error).map_or(String::new(), |hint| format!("hint: {hint}\n"));
+            // Nobody is left to be told where standard error cannot be written.
+            let _ = write!(io::stderr().lock(), "error: {}\n{hint}", one_line(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<()> {
+    let kernels = Kernels::from_env().context(Kernels::VARIABLE)?;
+    match cli.command.unwrap_or_default() {
+        Command::Tutorial(args) => command::tutorial::run(args, kernels),
+        Command::Train(args) => command::train::run(args, kernels),
+        Command::Eval(args) => command::eval::run(args),
+        Command::Convolve(args) => command::convolve::run(args, kernels),
+    }
+}
+
+/// An error and its causes, joined by colons. A cause that the error before it already ends with is not repeated.
+fn one_line(error: &anyhow::Error) -> String {
+    let mut message = String::new();
+    for cause in error.chain().map(|cause| cause.to_string()) {
+        if message.is_empty() {
+            message = cause;
+        } else if !message.ends_with(&cause) {
+            message = format!("{message}: {cause}");
+        }
+    }
+    message.split(['\r', '\n']).map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// What helps against the error, where that is known.
+fn hint(error: &anyhow::Error) -> Option<&'static str> {
+    const WRITES_A_MODEL: &str = "`cnn train --out MODEL` writes a model";
+    error.chain().find_map(|cause| match cause.downcast_ref() {
+        Some(layers::Error::Model { .. }) => Some(WRITES_A_MODEL),
+        Some(layers::Error::File { source, .. }) if source.kind() == ErrorKind::NotFound => {
+            Some(WRITES_A_MODEL)
+        }
+        _ if cause.is::<mnist_io::Error>() => Some("`cargo xtask fetch-data` puts MNIST into data/mnist"),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::anyhow;
+
+    #[test]
+    fn an_error_is_one_line() {
+        let check = |error: anyhow::Error, expected: &str| assert_eq!(one_line(&error), expected);
+        check(anyhow!("a"), "a");
+        check(anyhow!("b").context("a"), "a: b");
+        check(anyhow!("c").context("a: c").context("x"), "x: a: c");
+        check(anyhow!("two\r\n  lines\n").context("a"), "a: two lines");
+    }
+}

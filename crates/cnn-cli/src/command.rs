@@ -1,0 +1,10 @@
+//! The commands, one file each.
+
+pub mod convolve;
+pub mod eval;
+pub mod train;
+pub mod tutorial;
+
+/// Images that are judged at once. It is one number for all commands, so that the same model and images get the
+/// same figures to the last bit.
+const JUDGE_BATCH: usize = 64;

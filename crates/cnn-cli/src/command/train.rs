@@ -1,0 +1,103 @@
+//! `cnn train`: a preset and flags become a job, and the job runs on its own threads.
+
+use super::JUDGE_BATCH;
+use crate::args::{self, Mode};
+use crate::data::{CENTERED, Normalized, Source};
+use crate::output;
+use crate::preset::Preset;
+use crate::progress::{Start, reporter};
+use anyhow::{Context, Result};
+use layers::{Kernels, Model, Network, Samples, Sgd, Ties, TrainConfig, evaluate, train};
+use mnist_io::Split;
+use std::path::PathBuf;
+use std::thread::available_parallelism;
+
+/// What was asked for, checked: nothing of it is left to be refused but the images.
+struct Job {
+    preset: Preset,
+    ties: Ties,
+    network: Network,
+    config: TrainConfig,
+    source: Source,
+    threads: usize,
+    out: PathBuf,
+    progress: Mode,
+    /// Whether the preset, not a flag, says how many images are used.
+    limited_by_preset: bool,
+}
+
+pub fn run(args: args::Train, kernels: Kernels) -> Result<()> {
+    let job = Job::new(args, kernels)?;
+    let threads = job.threads;
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    pool.with_context(|| format!("cannot start {threads} threads"))?.install(|| job.run())
+}
+
+impl Job {
+    fn new(args: args::Train, kernels: Kernels) -> Result<Self> {
+        let args::Train {
+            preset,
+            data,
+            epochs,
+            batch_size,
+            learning_rate,
+            seed,
+            ties,
+            threads,
+            out,
+            progress,
+        } = args;
+        let out = out.unwrap_or_else(|| format!("{}.safetensors", preset.name()).into());
+        output::check(&out)?;
+        let ties = ties.unwrap_or(preset.ties());
+        Ok(Self {
+            preset,
+            ties,
+            network: Network::with_kernels(&preset.spec(ties), kernels)?,
+            config: TrainConfig { epochs, batch_size, sgd: Sgd { learning_rate }, seed },
+            limited_by_preset: data.limit.is_none() && preset.limit().is_some(),
+            source: Source::new(data, preset.limit()),
+            threads: threads.unwrap_or_else(|| available_parallelism().map_or(1, usize::from)),
+            out,
+            progress: progress.progress,
+        })
+    }
+
+    fn run(self) -> Result<()> {
+        let training = Normalized::new(self.source.load(Split::Train)?, CENTERED);
+        let test = Normalized::new(self.source.load(Split::Test)?, CENTERED);
+        let mut reporter = reporter(self.progress, Some(self.preset));
+        reporter.start(&self.start(&training, &test));
+        if self.limited_by_preset {
+            reporter.say("This preset uses only the first images, as the tutorial does; --limit N sets another number.");
+        }
+
+        let Self { network, config, source, out, .. } = self;
+        let mut parameters = network.initial_parameters(config.seed);
+        train(&network, &mut parameters, &config, &training, Some(&test), |event| reporter.event(event))
+            .map_err(|error| source.blame(error))?;
+        let model = Model { network, parameters, normalization: CENTERED };
+        model.save(&out)?;
+        reporter.saved(&out);
+        reporter.test(evaluate(&model.network, &model.parameters, &test, JUDGE_BATCH, |_| ())?);
+        reporter.finish()
+    }
+
+    fn start(&self, training: &Normalized, test: &Normalized) -> Start {
+        let TrainConfig { epochs, batch_size, sgd, seed } = self.config;
+        Start {
+            preset: self.preset,
+            data: self.source.to_string(),
+            images: training.len(),
+            test_images: test.len(),
+            parameters: self.network.parameter_count(),
+            seed,
+            threads: self.threads,
+            kernels: self.network.kernels().name(),
+            epochs,
+            batch_size,
+            learning_rate: sgd.learning_rate,
+            ties: self.ties,
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! `cnn tutorial`: the network before training and after, on the bundled sample.
+
+use super::JUDGE_BATCH;
+use crate::args;
+use crate::data::{CENTERED, Normalized, Source};
+use crate::output;
+use crate::preset::{BATCH_SIZE, EPOCHS, LEARNING_RATE, Preset};
+use crate::progress::{Plain, Reporter, WINDOW};
+use anyhow::Result;
+use layers::{Kernels, Model, Network, Samples, Score, Sgd, TrainConfig, evaluate, train};
+use mnist_io::Split;
+use std::path::PathBuf;
+
+pub fn run(args: args::Tutorial, kernels: Kernels) -> Result<()> {
+    let out = args.out.unwrap_or_else(|| PathBuf::from("tutorial.safetensors"));
+    output::check(&out)?;
+    let preset = Preset::Tutorial;
+    let network = Network::with_kernels(&preset.spec(preset.ties()), kernels)?;
+    let sgd = Sgd { learning_rate: LEARNING_RATE };
+    let config = TrainConfig { epochs: EPOCHS, batch_size: BATCH_SIZE, sgd, seed: args.seed };
+    let source = Source::sample();
+    let training = Normalized::new(source.load(Split::Train)?, CENTERED);
+    let test = Normalized::new(source.load(Split::Test)?, CENTERED);
+
+    let mut plain = Plain::windows();
+    plain.say(&format!(
+        "A network with random weights (seed {}) guesses at {} handwritten digits; then it learns from {} others,",
+        config.seed,
+        test.len(),
+        training.len()
+    ));
+    plain.say(&format!(
+        "{EPOCHS} epochs, one image a step, guesses again, and is saved as {}. Data: {source}.",
+        out.display()
+    ));
+
+    plain.say("\n--- The untrained CNN ---");
+    let mut parameters = network.initial_parameters(config.seed);
+    let mut before = Score::default();
+    let score = evaluate(&network, &parameters, &test, WINDOW, |seen| {
+        plain.window(seen.images, difference(seen, before));
+        before = seen;
+    })?;
+    plain.say(&format!(
+        "All {} images: Average Loss {:.3} | Accuracy: {:.1}%",
+        score.images,
+        score.loss(),
+        100.0 * score.accuracy()
+    ));
+
+    plain.say("\n--- Training the CNN ---");
+    train(&network, &mut parameters, &config, &training, None, |event| plain.event(event))?;
+    plain.say("");
+    let model = Model { network, parameters, normalization: CENTERED };
+    plain.test(evaluate(&model.network, &model.parameters, &test, JUDGE_BATCH, |_| ())?);
+    model.save(&out)?;
+    plain.say("");
+    plain.saved(&out);
+    plain.say(&format!(
+        "
+What to try next, from the project's folder:
+  cargo run -p cnn-cli -- eval {}
+  cargo run -p cnn-cli -- convolve crates/cnn-cli/images/shapes.png --kernel sobel-x --padding same -o edges.png
+  cargo xtask fetch-data && cargo run -p cnn-cli -- train --preset keras",
+        out.display()
+    ));
+    plain.finish()
+}
+
+/// What was seen since.
+fn difference(now: Score, before: Score) -> Score {
+    Score {
+        images: now.images - before.images,
+        total_loss: now.total_loss - before.total_loss,
+        correct: now.correct - before.correct,
+    }
+}

@@ -1,0 +1,41 @@
+//! Standard output, a line at a time.
+
+use anyhow::Context;
+use std::fmt::Display;
+use std::io::{self, ErrorKind, Write};
+
+/// Prints until the first failure, which it keeps.
+///
+/// So a long training whose reader went away, or whose log filled the disk, still ends with a saved model.
+#[derive(Default)]
+pub struct Console {
+    failure: Option<io::Error>,
+}
+
+impl Console {
+    pub fn line(&mut self, line: impl Display) {
+        self.write(|out| writeln!(out, "{line}"));
+    }
+
+    /// Replaces the line of the terminal that the cursor is on, and stays on it.
+    pub fn redraw(&mut self, line: impl Display) {
+        self.write(|out| {
+            write!(out, "\r{line}\x1b[K")?;
+            out.flush()
+        });
+    }
+
+    /// What went wrong with printing; that nobody reads any more is not wrong.
+    pub fn finish(&mut self) -> anyhow::Result<()> {
+        match self.failure.take() {
+            Some(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("standard output"),
+            _ => Ok(()),
+        }
+    }
+
+    fn write(&mut self, write: impl FnOnce(&mut io::StdoutLock<'_>) -> io::Result<()>) {
+        if self.failure.is_none() {
+            self.failure = write(&mut io::stdout().lock()).err();
+        }
+    }
+}
