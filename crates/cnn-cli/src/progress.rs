@@ -186,7 +186,7 @@ impl Reporter for Plain {
         ));
         self.console.line(format_args!("Data: {data}: {images} training images, {test_images} test images"));
         self.console.line(format_args!(
-            "Training: {epochs} epochs, batch size {batch_size}, learning rate {learning_rate}, seed {seed}"
+            "Training: epochs {epochs}, batch size {batch_size}, learning rate {learning_rate}, seed {seed}"
         ));
         self.console.line(format_args!("Kernels: {kernels}, threads: {threads}"));
         if let Steps::Moving { images: total, .. } = &mut self.steps {

@@ -15,6 +15,7 @@ use std::path::Path;
 
 pub fn run(args: args::Convolve, kernels: Kernels) -> Result<()> {
     let args::Convolve { image, kernel, padding, out } = args;
+    output::check(&out)?;
     let kernel = Kernel::new(&kernel)?;
     let x = grey(&read(&image)?);
     let y = convolve(&x, &kernel, padding, kernels).with_context(|| image.display().to_string())?;
