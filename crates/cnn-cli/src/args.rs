@@ -164,9 +164,9 @@ pub struct Convolve {
 /// Which images.
 #[derive(clap::Args)]
 pub struct Data {
-    /// The folder with MNIST's four IDX files, each plain or gzip [default: data/mnist where it holds them, else
-    /// the bundled sample of 1,000 training and 1,000 test images]
-    #[arg(long, value_name = "DIR", env = "MNIST_DIR")]
+    /// The folder with MNIST's four IDX files, each plain or gzip [default: the environment's MNIST_DIR, else
+    /// data/mnist where it holds them, else the bundled sample of 1,000 training and 1,000 test images]
+    #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
 
     /// Only the first N training images and the first N test images [default: all; the tutorial preset: 1000]

@@ -4,6 +4,7 @@ use crate::args;
 use anyhow::Context;
 use layers::{Normalization, Samples};
 use mnist_io::{Dataset, Split, sample};
+use std::env;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,10 +22,12 @@ pub struct Source {
 }
 
 impl Source {
-    /// The folder that was named, else [`FETCHED`] where it holds MNIST, else the bundled sample.
+    /// The folder that was named, else the one in `MNIST_DIR`, else [`FETCHED`] where it holds MNIST, else the
+    /// bundled sample.
     pub fn new(args: args::Data, default_limit: Option<usize>) -> Self {
-        let folder = args.data_dir.or_else(|| holds_mnist(Path::new(FETCHED)).then(|| FETCHED.into()));
-        Self { folder, limit: args.limit.or(default_limit) }
+        let named = || env::var_os("MNIST_DIR").filter(|folder| !folder.is_empty()).map(PathBuf::from);
+        let fetched = || holds_mnist(Path::new(FETCHED)).then(|| FETCHED.into());
+        Self { folder: args.data_dir.or_else(named).or_else(fetched), limit: args.limit.or(default_limit) }
     }
 
     /// The bundled sample.

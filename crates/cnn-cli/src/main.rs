@@ -17,6 +17,7 @@ use clap::Parser;
 use layers::Kernels;
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
+use std::thread::available_parallelism;
 
 fn main() -> ExitCode {
     match run(Cli::parse()) {
@@ -32,12 +33,19 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> anyhow::Result<()> {
     let kernels = Kernels::from_env().context(Kernels::VARIABLE)?;
-    match cli.command.unwrap_or_default() {
+    let command = cli.command.unwrap_or_default();
+    let threads = match &command {
+        Command::Train(args) => args.threads,
+        _ => None,
+    };
+    let threads = threads.unwrap_or_else(|| available_parallelism().map_or(1, usize::from));
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    pool.with_context(|| format!("cannot start {threads} threads"))?.install(|| match command {
         Command::Tutorial(args) => command::tutorial::run(args, kernels),
         Command::Train(args) => command::train::run(args, kernels),
         Command::Eval(args) => command::eval::run(args),
         Command::Convolve(args) => command::convolve::run(args, kernels),
-    }
+    })
 }
 
 /// An error and its causes, joined by colons. A cause that the error before it already ends with is not repeated.

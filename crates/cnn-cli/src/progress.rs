@@ -255,6 +255,15 @@ impl Reporter for Plain {
     }
 }
 
+/// A line that still moves makes room for what comes after, which may be an error.
+impl Drop for Plain {
+    fn drop(&mut self) {
+        if matches!(self.steps, Steps::Moving { .. }) {
+            self.console.redraw("");
+        }
+    }
+}
+
 fn sum(a: Score, b: Score) -> Score {
     Score {
         images: a.images + b.images,

@@ -1,4 +1,4 @@
-//! `cnn train`: a preset and flags become a job, and the job runs on its own threads.
+//! `cnn train`: a preset and flags become a job, and the job runs.
 
 use super::JUDGE_BATCH;
 use crate::args::{self, Mode};
@@ -6,11 +6,10 @@ use crate::data::{CENTERED, Normalized, Source};
 use crate::output;
 use crate::preset::Preset;
 use crate::progress::{Start, reporter};
-use anyhow::{Context, Result};
+use anyhow::Result;
 use layers::{Kernels, Model, Network, Samples, Sgd, Ties, TrainConfig, evaluate, train};
 use mnist_io::Split;
 use std::path::PathBuf;
-use std::thread::available_parallelism;
 
 /// What was asked for, checked: nothing of it is left to be refused but the images.
 struct Job {
@@ -19,7 +18,6 @@ struct Job {
     network: Network,
     config: TrainConfig,
     source: Source,
-    threads: usize,
     out: PathBuf,
     progress: Mode,
     /// Whether the preset, not a flag, says how many images are used.
@@ -27,25 +25,13 @@ struct Job {
 }
 
 pub fn run(args: args::Train, kernels: Kernels) -> Result<()> {
-    let job = Job::new(args, kernels)?;
-    let threads = job.threads;
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-    pool.with_context(|| format!("cannot start {threads} threads"))?.install(|| job.run())
+    Job::new(args, kernels)?.run()
 }
 
 impl Job {
     fn new(args: args::Train, kernels: Kernels) -> Result<Self> {
         let args::Train {
-            preset,
-            data,
-            epochs,
-            batch_size,
-            learning_rate,
-            seed,
-            ties,
-            threads,
-            out,
-            progress,
+            preset, data, epochs, batch_size, learning_rate, seed, ties, out, progress, ..
         } = args;
         let out = out.unwrap_or_else(|| format!("{}.safetensors", preset.name()).into());
         output::check(&out)?;
@@ -57,7 +43,6 @@ impl Job {
             config: TrainConfig { epochs, batch_size, sgd: Sgd { learning_rate }, seed },
             limited_by_preset: data.limit.is_none() && preset.limit().is_some(),
             source: Source::new(data, preset.limit()),
-            threads: threads.unwrap_or_else(|| available_parallelism().map_or(1, usize::from)),
             out,
             progress: progress.progress,
         })
@@ -92,7 +77,7 @@ impl Job {
             test_images: test.len(),
             parameters: self.network.parameter_count(),
             seed,
-            threads: self.threads,
+            threads: rayon::current_num_threads(),
             kernels: self.network.kernels().name(),
             epochs,
             batch_size,

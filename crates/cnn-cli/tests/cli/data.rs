@@ -46,6 +46,7 @@ fn flag_then_variable_then_fetched_then_sample() {
     }
     let sample = "the bundled sample of MNIST: 3 training images, 3 test images";
     check("", None, sample);
+    check("", Some(""), sample);
     fs::create_dir_all(folder.path().join("data/mnist")).unwrap();
     check("", None, sample);
     write_set(&folder.path().join("data/mnist"), 28);

@@ -1,4 +1,5 @@
 //! The real binary, in a folder of its own: what it prints, writes and refuses.
+#![allow(clippy::unwrap_used, reason = "helpers of tests may panic, too")]
 
 mod convolve;
 mod data;
