@@ -97,7 +97,7 @@ pub struct Train {
     #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..=1024))]
     pub threads: Option<usize>,
 
-    /// Where the model goes [default: <preset>.safetensors]
+    /// Where the model goes [default: the name of the preset, with .safetensors]
     #[arg(long, value_name = "MODEL")]
     pub out: Option<PathBuf>,
 
