@@ -2,6 +2,7 @@
 //!
 //! Raw flags (`args`) become validated choices in each command, and the command runs. All errors end up here.
 #![forbid(unsafe_code)]
+#![warn(clippy::unwrap_used)]
 
 mod args;
 mod command;

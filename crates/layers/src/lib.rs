@@ -28,6 +28,7 @@
 //! Reading order: [`NetworkSpec`], one file a layer under `layer/`, `network.rs` with the forward and backward
 //! passes, [`train`], [`Model`].
 #![forbid(unsafe_code)]
+#![warn(clippy::unwrap_used)]
 
 pub use tensor_ops::{self, Kernels, Padding, Ties, ndarray};
 

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
+#![warn(clippy::unwrap_used)]
 
 mod dataset;
 #[cfg(feature = "download")]

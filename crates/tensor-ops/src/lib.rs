@@ -33,6 +33,8 @@
 //! # Ok::<(), tensor_ops::Error>(())
 //! ```
 
+#![warn(clippy::unwrap_used)]
+
 pub use ndarray;
 
 mod body;

@@ -239,7 +239,7 @@ impl<'a> Case<'a> {
     }
 
     fn has(&self, name: &str) -> bool {
-        self.tensors.names().iter().any(|&found| found == name)
+        self.tensors.names().contains(&name)
     }
 
     /// A tensor of one of the element types that the files hold.
