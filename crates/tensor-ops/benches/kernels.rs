@@ -2,6 +2,7 @@
 //!
 //! `cargo bench -p tensor-ops`, with a filter such as `conv-forward` behind `--`. Each result is compared with
 //! the naive loops before it is timed; `cargo test --benches` stops there.
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 use criterion::{
     BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main, measurement,
@@ -14,7 +15,9 @@ use tensor_ops::{
 };
 
 /// Name, batch, input, filters, kernel, padding.
-const CONVOLUTIONS: [(&str, usize, [usize; 3], usize, [usize; 2], Padding); 4] = [
+type Convolution = (&'static str, usize, [usize; 3], usize, [usize; 2], Padding);
+
+const CONVOLUTIONS: [Convolution; 4] = [
     ("tutorial 28x28x1-8", 1, [28, 28, 1], 8, [3, 3], Padding::Valid),
     ("mnist-example 26x26x32-64", 1, [26, 26, 32], 64, [3, 3], Padding::Valid),
     ("lenet 14x14x6-16", 1, [14, 14, 6], 16, [5, 5], Padding::Valid),

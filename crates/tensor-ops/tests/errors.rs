@@ -15,7 +15,7 @@ fn check(result: Result<impl Sized>, expected: &str) {
 
 /// A small convolution, 5×5×2 to 3×3×4, of two samples.
 fn convolution() -> Conv2dGeometry {
-    Conv2dGeometry::new([5, 5, 2], 4, &Conv2dConfig::new([3, 3])).unwrap()
+    Conv2dGeometry::new([5, 5, 2], 4, &Conv2dConfig::new([3, 3])).expect("the window fits")
 }
 
 fn zeros2(shape: [usize; 2]) -> Array2<f32> {

@@ -1,6 +1,7 @@
 //! Every reference tensor of a folder, against `naive` in `f64` and `f32` and against all kernels.
 //!
 //! The folder is `GOLDEN_DIR`, by default `tests/golden`, whose README says where the tensors come from.
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 use ndarray::{Array, Array1, Array2, Array4, ArrayView1, Dimension, NdFloat};
 use safetensors::{Dtype, SafeTensors};

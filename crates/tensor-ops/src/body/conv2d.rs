@@ -32,7 +32,7 @@
 //!
 //! Each sum has one order, given by the geometry alone: not by the tile nor by the batch.
 
-use super::tile::{dot, lanes, lanes_mut, multiply, outer, outer_in_turns, rows, sum};
+use super::tile::{dot, lanes, lanes_mut, multiply, outer, outer_in_turns, rows, sum, through_memory};
 use super::window::{outputs, taps, target, whole};
 use super::{Stretch, cover};
 use crate::Conv2dGeometry;
@@ -109,16 +109,18 @@ impl Forward<'_> {
         for ky in super::window::taps(&vertical, oy) {
             let iy = oy * vertical.stride + ky * vertical.dilation - vertical.before;
             let row = &self.x[iy * columns.input * in_channels..][..columns.input * in_channels];
-            for kx in taps.clone().step_by(joined.max(1)) {
+            let mut kx = taps.start;
+            while kx < taps.end {
                 let ix = ox * columns.stride + kx * columns.dilation - columns.before;
                 let (x, len) = (&row[ix * in_channels + group * inputs..], joined * inputs);
                 let w = &self.weight[(ky * columns.kernel + kx) * inputs * filters..][..len * filters];
                 // Pixels that lie side by side are one slice.
                 if step == 1 {
-                    outer::<I, P, L>(&mut sums, x, 1, w, filters, at);
+                    outer::<I, P, L>(&mut sums, len, x, 1, w, filters, at);
                 } else {
                     multiply::<I, P, L>(&mut sums, rows(x, step, len), w, filters, at);
                 }
+                kx += joined;
             }
         }
         for p in 0..P {
@@ -168,12 +170,12 @@ impl GradInput<'_> {
                                 _ => self.pixels::<I, 1, 1, L>(group, block.start, iy, at(pixel)),
                             }
                         }
-                        for pixels in cover(whole.len(), [1, 3]) {
+                        for pixels in cover(whole.len(), [1, 2]) {
                             let ix = at(whole.start + pixels.start);
                             match (block.width, pixels.width) {
-                                (4, 3) => self.pixels::<I, 3, 4, L>(group, block.start, iy, ix),
+                                (4, 2) => self.pixels::<I, 2, 4, L>(group, block.start, iy, ix),
                                 (4, _) => self.pixels::<I, 1, 4, L>(group, block.start, iy, ix),
-                                (_, 3) => self.pixels::<I, 3, 1, L>(group, block.start, iy, ix),
+                                (_, 2) => self.pixels::<I, 2, 1, L>(group, block.start, iy, ix),
                                 (_, _) => self.pixels::<I, 1, 1, L>(group, block.start, iy, ix),
                             }
                         }
@@ -224,6 +226,7 @@ impl GradInput<'_> {
                 dot::<I, P, Q, L>(&mut sums, rows(dy, filters, len), rows(weight, filters, len));
             }
         }
+        let sums = through_memory(sums);
         for p in 0..P {
             let pixel = iy * columns.input + ix + p * columns.stride;
             let dx = lanes_mut::<Q>(&mut self.dx[pixel * in_channels + group * inputs + channel..]);
@@ -314,7 +317,7 @@ impl GradWeight<'_> {
             if T == 1 {
                 row[0] = outer_in_turns::<I, U, L>(x, step, dy, filters, at);
             } else {
-                outer::<I, T, L>(&mut row, x, step, dy, filters, at);
+                outer::<I, T, L>(&mut row, across.len(), x, step, dy, filters, at);
             }
             for t in 0..T {
                 for l in 0..L {

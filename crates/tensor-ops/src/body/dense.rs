@@ -23,7 +23,7 @@
 //! The order of each sum in `forward` and `grad_input` is given by the layer's sizes alone, so a sample's result
 //! does not depend on its batch.
 
-use super::tile::{dot, lanes, lanes_mut, multiply, outer, outer_in_turns, rows, sum};
+use super::tile::{dot, lanes, lanes_mut, multiply, outer, outer_in_turns, rows, sum, through_memory};
 use super::{Stretch, cover};
 use crate::dispatch::{Body, Isa};
 
@@ -166,8 +166,8 @@ impl Body for GradInput<'_> {
             (0, _) => self.dx.fill(0.0),
             (1..4, _) => self.tiles::<I, 1, 8, 1>(),
             (4..8, _) => self.tiles::<I, 1, 8, 4>(),
-            (_, 0..3) => self.tiles::<I, 1, 4, 8>(),
-            (_, _) => self.tiles::<I, 3, 4, 8>(),
+            (_, 1) => self.tiles::<I, 1, 4, 8>(),
+            (_, _) => self.tiles::<I, 2, 4, 8>(),
         }
     }
 }
@@ -198,6 +198,7 @@ impl GradInput<'_> {
         let dy = rows::<P>(&self.dy[n * outputs..], outputs, outputs);
         let weight = rows::<Q>(&self.weight[i * outputs..], outputs, outputs);
         dot::<I, P, Q, L>(&mut sums, dy, weight);
+        let sums = through_memory(sums);
         for p in 0..P {
             let dx = lanes_mut::<Q>(&mut self.dx[(n + p) * inputs + i..]);
             for q in 0..Q {
@@ -263,10 +264,10 @@ impl GradWeight<'_> {
     /// `T` inputs from `i` on, `L` outputs from `o` on, over all samples.
     #[inline(always)]
     fn tile<I: Isa, const T: usize, const L: usize>(&mut self, i: usize, o: usize) {
-        let Sizes { inputs, outputs, .. } = self.sizes;
+        let Sizes { batch, inputs, outputs } = self.sizes;
         let x = &self.x[i.min(self.x.len())..];
         let mut sums = [[0.0; L]; T];
-        outer::<I, T, L>(&mut sums, x, inputs, self.dy, outputs, o);
+        outer::<I, T, L>(&mut sums, batch, x, inputs, self.dy, outputs, o);
         for t in 0..T {
             *lanes_mut(&mut self.dweight[(i + t) * outputs + o..]) = sums[t];
         }

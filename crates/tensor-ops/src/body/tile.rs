@@ -7,11 +7,12 @@
 //! in turns    sums[u][l]    += x[j] · d[j][l]         over j ≡ u    U partial sums each of L results
 //! ```
 //!
-//! 1. The sums are arrays of constant size, updated by loops of constant length: unrolled, they are about a
-//!    dozen vector registers, enough to hide the latency of the multiply-add.
+//! 1. The sums are arrays of constant size, updated by loops of constant length: unrolled, they are eight to
+//!    twelve vector registers, enough to hide the latency of the multiply-add and few enough not to spill.
 //! 2. One factor is a vector loaded once a step, the other a scalar or vector used with all of them: fewer loads
 //!    than multiply-adds.
-//! 3. Every slice is cut to its length before the loop, so the loop checks no bounds.
+//! 3. The rows are cut to their length before the loop; a check or two a step remains, always predicted. A loop
+//!    of a known count with a running offset leaves the sums in registers where `chunks_exact` did not.
 
 use crate::dispatch::Isa;
 
@@ -52,8 +53,10 @@ pub(super) fn multiply<I: Isa, const P: usize, const L: usize>(
     for p in 0..P {
         rows[p] = &x[p][..len];
     }
-    for (k, w) in (0..len).zip(w.chunks_exact(columns)) {
-        let w = lanes::<L>(&w[at..]);
+    let mut row = at;
+    for k in 0..len {
+        let w = lanes::<L>(&w[row..]);
+        row += columns;
         for p in 0..P {
             let x = rows[p][k];
             for l in 0..L {
@@ -111,30 +114,34 @@ fn step<I: Isa, const P: usize, const Q: usize, const L: usize>(
     }
 }
 
-/// Adds the products of `T` elements of `x` with columns `at..at + L` of a row of `d`, over all rows of
-/// `columns` elements that `d` has; `x` moves on by `step` from one to the next.
+/// Adds the products of `T` elements of `x` with columns `at..at + L` of a row of `d`, over `count` rows of
+/// `columns` elements; `x` moves on by `step` from one to the next.
 #[inline(always)]
 pub(super) fn outer<I: Isa, const T: usize, const L: usize>(
     sums: &mut [[f32; L]; T],
+    count: usize,
     x: &[f32],
     step: usize,
     d: &[f32],
     columns: usize,
     at: usize,
 ) {
-    let mut from = 0;
-    for d in d.chunks_exact(columns) {
-        let (x, d) = (lanes::<T>(&x[from..]), lanes::<L>(&d[at..]));
+    let mut tile = *sums;
+    let (mut from, mut row) = (0, at);
+    for _ in 0..count {
+        let (x, d) = (lanes::<T>(&x[from..]), lanes::<L>(&d[row..]));
         for t in 0..T {
             for l in 0..L {
-                sums[t][l] = I::mul_add(x[t], d[l], sums[t][l]);
+                tile[t][l] = I::mul_add(x[t], d[l], tile[t][l]);
             }
         }
         from += step;
+        row += columns;
     }
+    *sums = tile;
 }
 
-/// The same for a single element of `x`, with `U` partial sums that take turns.
+/// The same for a single element of `x` over all rows of `d`, with `U` partial sums that take turns.
 #[inline(always)]
 pub(super) fn outer_in_turns<I: Isa, const U: usize, const L: usize>(
     x: &[f32],
@@ -156,19 +163,33 @@ pub(super) fn outer_in_turns<I: Isa, const U: usize, const L: usize>(
         }
     }
     let mut total = [sum_arrays(sums)];
-    outer::<I, 1, L>(&mut total, &x[from.min(x.len())..], step, turns.remainder(), columns, at);
+    let rest = turns.remainder();
+    if !rest.is_empty() {
+        outer::<I, 1, L>(&mut total, rest.len() / columns, &x[from..], step, rest, columns, at);
+    }
     total[0]
 }
 
-/// The sum of the lanes, pairwise.
+/// The same sums, stored and loaded. [`sum`] adds within a vector; could the compiler see that beside the loop of
+/// [`dot`], it would turn the vectors around and shuffle in every step.
+#[inline(always)]
+pub(super) fn through_memory<T>(sums: T) -> T {
+    std::hint::black_box(sums)
+}
+
+/// The sum of the lanes, of which there are 8, 4 or 1: by halves.
 #[inline(always)]
 pub(super) fn sum<const L: usize>(mut lanes: [f32; L]) -> f32 {
-    let mut width = L / 2;
-    while width > 0 {
-        for l in 0..width {
-            lanes[l] += lanes[l + width];
+    if L == 8 {
+        for l in 0..4 {
+            lanes[l] += lanes[l + 4];
         }
-        width /= 2;
+    }
+    if L >= 4 {
+        for l in 0..2 {
+            lanes[l] += lanes[l + 2];
+        }
+        lanes[0] += lanes[1];
     }
     lanes[0]
 }
