@@ -90,6 +90,12 @@ pub enum Error {
         /// The label.
         found: usize,
     },
+    /// Batch normalisation in training has too few values to take a variance of.
+    #[error("batch norm: training expected more than 1 value per channel, found {found}")]
+    TooFewValues {
+        /// Values of each channel: samples × rows × columns.
+        found: usize,
+    },
     /// No kernels have this name.
     #[error("kernels: expected one of naive, portable, avx2, found {found:?}")]
     UnknownKernels {

@@ -37,6 +37,8 @@
 
 pub use ndarray;
 
+pub mod activation;
+pub mod batch_norm;
 mod body;
 pub mod conv2d;
 pub mod dense;
@@ -49,6 +51,7 @@ pub mod pool2d;
 pub mod softmax;
 mod view;
 
+pub use activation::Activation;
 pub use error::Error;
 pub use geometry::{Conv2dConfig, Conv2dGeometry, Padding, Pool2dConfig, Pool2dGeometry, Window};
 pub use kernels::Kernels;

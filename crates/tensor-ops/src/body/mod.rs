@@ -10,6 +10,8 @@
     reason = "tiles are index loops of constant length: unrolled, not iterated"
 )]
 
+pub(crate) mod activation;
+pub(crate) mod batch_norm;
 pub(crate) mod conv2d;
 pub(crate) mod dense;
 pub(crate) mod pool2d;

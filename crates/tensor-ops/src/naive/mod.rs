@@ -4,7 +4,10 @@
 //! The arguments are those of the fast modules without the [`Kernels`](crate::Kernels), so one can take the
 //! other's place. Outputs are overwritten, never added to. Nothing here is clever.
 
+pub mod activation;
+pub mod batch_norm;
 pub mod conv2d;
 pub mod dense;
+mod float;
 pub mod pool2d;
 pub mod softmax;
