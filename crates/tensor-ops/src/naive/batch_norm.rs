@@ -18,8 +18,7 @@ pub fn forward_train<T: NdFloat>(
     x: ArrayView4<T>,
     [gamma, beta]: [ArrayView1<T>; 2],
     epsilon: T,
-    mut mean: ArrayViewMut1<T>,
-    mut variance: ArrayViewMut1<T>,
+    [mut mean, mut variance]: [ArrayViewMut1<T>; 2],
     y: ArrayViewMut4<T>,
 ) -> Result<()> {
     moments(x, mean.view_mut(), variance.view_mut())?;
@@ -50,8 +49,7 @@ pub fn backward_train<T: NdFloat>(
     norm: &Norm<T>,
     x: ArrayView4<T>,
     dy: ArrayView4<T>,
-    mut dgamma: ArrayViewMut1<T>,
-    mut dbeta: ArrayViewMut1<T>,
+    [mut dgamma, mut dbeta]: [ArrayViewMut1<T>; 2],
     mut dx: ArrayViewMut4<T>,
 ) -> Result<()> {
     check_backward(norm, x, dy, &dgamma, &dbeta)?;
@@ -75,8 +73,7 @@ pub fn backward_eval<T: NdFloat>(
     norm: &Norm<T>,
     x: ArrayView4<T>,
     dy: ArrayView4<T>,
-    mut dgamma: ArrayViewMut1<T>,
-    mut dbeta: ArrayViewMut1<T>,
+    [mut dgamma, mut dbeta]: [ArrayViewMut1<T>; 2],
     dx: ArrayViewMut4<T>,
 ) -> Result<()> {
     check_backward(norm, x, dy, &dgamma, &dbeta)?;
@@ -97,8 +94,7 @@ pub fn update_running<T: NdFloat>(
     momentum: T,
     count: usize,
     [mean, variance]: [ArrayView1<T>; 2],
-    mut running_mean: ArrayViewMut1<T>,
-    mut running_variance: ArrayViewMut1<T>,
+    [mut running_mean, mut running_variance]: [ArrayViewMut1<T>; 2],
 ) -> Result<()> {
     check_shape("variance", &variance, mean.shape())?;
     check_shape("running_mean", &running_mean, mean.shape())?;

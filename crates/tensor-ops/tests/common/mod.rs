@@ -1,6 +1,8 @@
 //! What the tests share: numbers from a seed, and comparison with a reference that knows its rounding.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub mod golden;
+
 use ndarray::{Array, ArrayView, Dimension, ShapeBuilder};
 
 /// A small generator (SplitMix64): the same numbers for the same seed, everywhere.
