@@ -16,7 +16,9 @@
 //!    `j mod channels`, and three channels fill the vectors as well as sixteen do.
 //! 3. Everything that depends on the channel alone, the root and the divisions, is computed once a strip. The
 //!    mean is subtracted before scaling, not folded into an offset: where it is large, that would cancel digits.
-//! 4. Sums are `f64`; each block's are added to the totals, so their error grows with the number of blocks.
+//! 4. A strip's results are computed in an array of their own and stored at once: written one by one, they could
+//!    overlap the input for all the compiler knows, and it would not use vectors.
+//! 5. Sums are `f64`; each block's are added to the totals, so their error grows with the number of blocks.
 //!    Both moments come from one pass, for `f64` leaves enough digits for `Σx² / m − mean²`.
 
 use super::cover;
@@ -113,10 +115,11 @@ impl Pass for Normalize<'_> {
             offset[l] = self.norm.beta[c];
         }
         for at in strip.places() {
-            let (x, y) = (lanes::<L>(&self.x[at..]), lanes_mut::<L>(&mut self.y[at..]));
+            let mut y = *lanes::<L>(&self.x[at..]);
             for l in 0..L {
-                y[l] = I::mul_add(x[l] - mean[l], scale[l], offset[l]);
+                y[l] = I::mul_add(y[l] - mean[l], scale[l], offset[l]);
             }
+            *lanes_mut(&mut self.y[at..]) = y;
         }
     }
 }
@@ -193,11 +196,11 @@ impl Pass for GradInputTrain<'_> {
             k[l] = -a[l] * share(self.totals.dbeta);
         }
         for at in strip.places() {
-            let (x, dy) = (lanes::<L>(&self.x[at..]), lanes::<L>(&self.dy[at..]));
-            let dx = lanes_mut::<L>(&mut self.dx[at..]);
+            let (mut dx, dy) = (*lanes::<L>(&self.x[at..]), lanes::<L>(&self.dy[at..]));
             for l in 0..L {
-                dx[l] = I::mul_add(a[l], dy[l], I::mul_add(b[l], x[l] - mean[l], k[l]));
+                dx[l] = I::mul_add(a[l], dy[l], I::mul_add(b[l], dx[l] - mean[l], k[l]));
             }
+            *lanes_mut(&mut self.dx[at..]) = dx;
         }
     }
 }
@@ -225,10 +228,11 @@ impl Pass for GradInputEval<'_> {
             scale[l] = self.norm.gamma[c] * self.norm.inverse_sigma(c);
         }
         for at in strip.places() {
-            let (dy, dx) = (lanes::<L>(&self.dy[at..]), lanes_mut::<L>(&mut self.dx[at..]));
+            let mut dx = *lanes::<L>(&self.dy[at..]);
             for l in 0..L {
-                dx[l] = dy[l] * scale[l];
+                dx[l] *= scale[l];
             }
+            *lanes_mut(&mut self.dx[at..]) = dx;
         }
     }
 }
