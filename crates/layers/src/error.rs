@@ -28,16 +28,24 @@ pub enum Error {
         found: Shape,
     },
     /// A buffer of this size cannot be had.
-    #[error("{what}: {elements} numbers do not fit into memory")]
+    #[error("{what}: {numbers} numbers do not fit into memory")]
     Memory {
         /// What the buffer is for.
         what: &'static str,
         /// How many numbers it would hold.
-        elements: u128,
+        numbers: u128,
     },
     /// A batch of no samples.
     #[error("a batch needs at least 1 sample, found 0")]
     EmptyBatch,
+    /// A batch whose channels have a single value each, where a batch normalisation needs their variance.
+    #[error("training needs a batch of at least {smallest} samples for batch normalisation, found {found}")]
+    SmallBatch {
+        /// The smallest that will do.
+        smallest: usize,
+        /// The samples in the batch.
+        found: usize,
+    },
     /// A batch that is larger than its workspace.
     #[error("batch: the workspace holds {capacity} samples, found {found}")]
     Batch {
@@ -95,6 +103,35 @@ pub enum Error {
         /// The learning rate of that step.
         learning_rate: f32,
     },
+    /// Training that may end early needs samples to validate with.
+    #[error("training with patience needs a validation set, found none")]
+    NoValidation,
+    /// An index beyond a set of samples.
+    #[error("expected an index below {len}, the number of samples, found {found}")]
+    Index {
+        /// The samples in the set.
+        len: usize,
+        /// The index.
+        found: usize,
+    },
+    /// A setting outside its range.
+    #[error("{what}: expected {expected}, found {found}")]
+    Setting {
+        /// The setting's name.
+        what: &'static str,
+        /// Its range, in words.
+        expected: &'static str,
+        /// What was given.
+        found: String,
+    },
+    /// There is not one weight for each class.
+    #[error("class weights: expected {expected}, one a class, found {found}")]
+    ClassWeights {
+        /// The network's classes.
+        expected: usize,
+        /// The weights given.
+        found: usize,
+    },
     /// A model file could not be read or written.
     #[error("{path}: {source}")]
     File {
@@ -114,7 +151,7 @@ pub enum Error {
 }
 
 /// Why a layer does not fit its input.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Misfit {
     /// Sizes that do not go together.
@@ -131,5 +168,31 @@ pub enum Misfit {
     NotFlat {
         /// The layer's input.
         found: Shape,
+    },
+    /// The branches of a residual block end in different shapes.
+    #[error("the body ends in {body}, the shortcut in {shortcut}; expected the same shape")]
+    Branches {
+        /// What the body gives.
+        body: Shape,
+        /// What the shortcut gives.
+        shortcut: Shape,
+    },
+    /// A layer within a branch of a residual block does not fit.
+    #[error("{branch}: {error}")]
+    Branch {
+        /// `body` or `shortcut`.
+        branch: &'static str,
+        /// What does not fit there.
+        error: Box<Error>,
+    },
+    /// A setting outside its range.
+    #[error("{what}: expected {expected}, found {found}")]
+    Setting {
+        /// The setting's name.
+        what: &'static str,
+        /// Its range, in words.
+        expected: &'static str,
+        /// What was given.
+        found: String,
     },
 }

@@ -4,12 +4,14 @@
 //! its planned operation (private). To add a layer, write such a file and name it in the list below.
 
 use crate::parameters::ParameterSpec;
+use crate::text::Words;
 use crate::{Misfit, Shape};
 use serde::{Deserialize, Serialize};
-use std::fmt::Debug;
+use std::fmt::{self, Debug, Display};
 use tensor_ops::Kernels;
 use tensor_ops::ndarray::{ArrayView, ArrayViewMut, Dimension, IntoDimension};
 
+mod activation;
 mod pool2d;
 
 /// Declares the layers' modules and the enum of all of them.
@@ -31,9 +33,31 @@ macro_rules! layers {
                 match self { $(Self::$layer(_) => stringify!($module),)* }
             }
 
+            /// Reads a layer's word, its sizes and its options.
+            pub(crate) fn parse(words: &mut Words) -> Result<Self, String> {
+                let known = [$($layer::WORD),*];
+                let word = known[words.layer(&known)?];
+                $(if word == $layer::WORD {
+                    return Ok(Self::$layer($layer::parse(words)?));
+                })*
+                unreachable!("the word is one of these")
+            }
+
+            /// Whether a line of text writes this layer behind the one before it, without a comma.
+            pub(crate) fn follows(&self) -> bool {
+                match self { $(Self::$layer(_) => $layer::FOLLOWS,)* }
+            }
+
             /// The operation that this layer is on an input of this shape.
-            pub(crate) fn plan(&self, input: Shape, kernels: Kernels) -> Result<Box<dyn Operation>, Misfit> {
-                match self { $(Self::$layer(layer) => layer.plan(input, kernels),)* }
+            pub(crate) fn plan(&self, input: Shape, context: &mut Context) -> Result<Box<dyn Operation>, Misfit> {
+                match self { $(Self::$layer(layer) => layer.plan(input, context),)* }
+            }
+        }
+
+        impl Display for Layer {
+            /// As a line of text has it: see [`NetworkSpec`](crate::NetworkSpec)'s `FromStr`.
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self { $(Self::$layer(layer) => write!(f, "{}{}", $layer::WORD, layer.text()),)* }
             }
         }
 
@@ -45,11 +69,66 @@ macro_rules! layers {
 
 layers! {
     avg_pool2d::AvgPool2d,
+    batch_norm2d::BatchNorm2d,
     conv2d::Conv2d,
     dense::Dense,
+    dropout::Dropout,
     flatten::Flatten,
+    gelu::Gelu,
+    global_avg_pool2d::GlobalAvgPool2d,
+    leaky_relu::LeakyRelu,
     max_pool2d::MaxPool2d,
     min_pool2d::MinPool2d,
+    relu::Relu,
+    residual::Residual,
+    sigmoid::Sigmoid,
+    softmax::Softmax,
+    tanh::Tanh,
+}
+
+/// What a layer's file gives of its settings.
+pub(crate) trait Settings: Sized {
+    /// The layer's word in a line of text.
+    const WORD: &'static str;
+
+    /// Whether a line of text writes the layer behind the one before it, without a comma.
+    const FOLLOWS: bool = false;
+
+    /// Reads what stands behind the word.
+    fn parse(words: &mut Words) -> Result<Self, String>;
+
+    /// Writes what stands behind the word.
+    fn text(&self) -> String;
+
+    /// The operation that this layer is on an input of this shape.
+    fn plan(&self, input: Shape, context: &mut Context) -> Result<Box<dyn Operation>, Misfit>;
+}
+
+/// What planning a layer needs to know beside its input.
+#[derive(Debug)]
+pub(crate) struct Context {
+    /// The kernels that will run.
+    pub kernels: Kernels,
+    /// How many layers have asked for a stream of random numbers of their own.
+    pub streams: u64,
+}
+
+/// How a network is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// To judge or to predict: statistics as they were learned, nothing random.
+    Evaluate,
+    /// To learn: statistics of the batch itself, random numbers that follow from here.
+    Train(Draw),
+}
+
+/// Where in a training run a step is: what its random numbers follow from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Draw {
+    /// The run's seed.
+    pub seed: u64,
+    /// The step, counted over all epochs.
+    pub step: u64,
 }
 
 /// A layer planned for one input shape: a pure function on buffers that others own.
@@ -64,49 +143,105 @@ pub(crate) trait Operation: Debug + Send + Sync {
         Vec::new()
     }
 
-    /// Whether the output is the input's numbers under another shape. `forward` and `backward` are not called then.
+    /// What is kept from training for evaluation without being learned: running means and the like.
+    fn statistics(&self) -> Vec<ParameterSpec> {
+        Vec::new()
+    }
+
+    /// Whether the output is the input's numbers under another shape; then nothing else is called.
     fn is_view(&self) -> bool {
         false
     }
 
-    /// Numbers of scratch that a backward pass over a batch needs.
-    fn scratch(&self, _batch: usize) -> usize {
+    /// Numbers that the forward pass keeps for the backward pass, apart from its input and output.
+    fn saved(&self, _batch: usize) -> usize {
         0
     }
 
-    /// Writes `y`.
+    /// Numbers of scratch that a forward pass over a batch needs.
+    fn forward_scratch(&self, _batch: usize) -> usize {
+        0
+    }
+
+    /// Numbers of scratch that a backward pass over a batch needs.
+    fn backward_scratch(&self, _batch: usize) -> usize {
+        0
+    }
+
+    /// Numbers of scratch in double precision, for sums over the batch, that a pass needs.
+    fn wide_scratch(&self, _batch: usize) -> usize {
+        0
+    }
+
+    /// The smallest batch that can be trained on.
+    fn smallest_batch(&self) -> usize {
+        1
+    }
+
+    /// Multiply-adds of the forward pass for one sample.
+    fn multiply_adds(&self) -> u64 {
+        0
+    }
+
+    /// Writes `y` and `saved`.
     fn forward(&self, pass: Forward<'_>);
 
     /// Writes `dx`, where it is wanted, and `gradients`.
     fn backward(&self, pass: Backward<'_>);
+
+    /// Takes what a forward pass in training saved into the statistics.
+    fn settle(&self, _batch: usize, _saved: &[f32], _statistics: &mut [f32]) {}
+
+    /// The forward pass once more, in float64 and by plain loops: what gradients are checked against.
+    fn reference(&self, pass: Reference<'_>);
 }
 
 /// The arguments of a forward pass.
 pub(crate) struct Forward<'a> {
     pub batch: usize,
+    pub mode: Mode,
     pub parameters: &'a [f32],
+    pub statistics: &'a [f32],
     pub x: &'a [f32],
     pub y: &'a mut [f32],
+    pub saved: &'a mut [f32],
+    pub scratch: &'a mut [f32],
+    pub wide: &'a mut [f64],
 }
 
-/// The arguments of a backward pass.
+/// The arguments of a backward pass; `x`, `y` and `saved` are the forward pass's.
 pub(crate) struct Backward<'a> {
     pub batch: usize,
+    pub mode: Mode,
     pub parameters: &'a [f32],
+    pub statistics: &'a [f32],
     pub x: &'a [f32],
+    pub y: &'a [f32],
     pub dy: &'a [f32],
-    /// The input's gradient; `None` for the first layer, whose input is data.
+    /// The input's gradient; `None` where nobody needs it.
     pub dx: Option<&'a mut [f32]>,
     /// The parameters' gradients.
     pub gradients: &'a mut [f32],
+    pub saved: &'a [f32],
     pub scratch: &'a mut [f32],
+    pub wide: &'a mut [f64],
+}
+
+/// The arguments of a forward pass in float64.
+pub(crate) struct Reference<'a> {
+    pub batch: usize,
+    pub mode: Mode,
+    pub parameters: &'a [f64],
+    pub statistics: &'a [f64],
+    pub x: &'a [f64],
+    pub y: &'a mut [f64],
 }
 
 /// Why planned operands always fit the kernels.
 const PLANNED: &str = "operands have the planned shapes";
 
 /// A slice as an array of a planned shape.
-pub(crate) fn array<I: IntoDimension>(shape: I, values: &[f32]) -> ArrayView<'_, f32, I::Dim>
+pub(crate) fn array<T, I: IntoDimension>(shape: I, values: &[T]) -> ArrayView<'_, T, I::Dim>
 where
     I::Dim: Dimension,
 {
@@ -114,7 +249,7 @@ where
 }
 
 /// The same for an output.
-pub(crate) fn array_mut<I: IntoDimension>(shape: I, values: &mut [f32]) -> ArrayViewMut<'_, f32, I::Dim>
+pub(crate) fn array_mut<T, I: IntoDimension>(shape: I, values: &mut [T]) -> ArrayViewMut<'_, T, I::Dim>
 where
     I::Dim: Dimension,
 {

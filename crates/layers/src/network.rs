@@ -1,14 +1,13 @@
 //! A planned network: the forward pass, the backward pass, and the training step made of both.
 
-use crate::layer::{Backward, Forward, Operation, array, array_mut};
-use crate::optimizer::Sgd;
-use crate::parameters::{Parameter, ParameterSpec};
+use crate::chain::{Chain, check_size};
+use crate::layer::{Backward, Context, Draw, Forward, Mode, Operation, Reference, array, array_mut};
+use crate::parameters::{Layout, ParameterSpec};
 use crate::random::{Purpose, stream};
-use crate::workspace::buffer;
-use crate::{Activations, Error, NetworkSpec, Parameters, Result, Shape, Workspace};
-use std::ops::Range;
+use crate::workspace::{buffer, check_batch};
+use crate::{Activations, Error, Loss, NetworkSpec, Parameter, Parameters, Result, Shape, Workspace};
 use std::sync::Arc;
-use tensor_ops::ndarray::{ArrayView2, ArrayView4};
+use tensor_ops::ndarray::{ArrayView2, ArrayView4, ArrayViewD, Dimension, IxDyn};
 use tensor_ops::{Kernels, softmax};
 
 /// A network that was checked and planned for its input. It holds no parameters and no buffers.
@@ -16,21 +15,10 @@ use tensor_ops::{Kernels, softmax};
 pub struct Network {
     spec: NetworkSpec,
     kernels: Kernels,
-    /// The layers that compute; a flatten, whose numbers stay where they are, is none.
-    nodes: Vec<Node>,
-    parts: Arc<[Parameter]>,
-    /// How each of the parts starts.
+    chain: Chain,
+    layout: Arc<Layout>,
+    /// How each of the parameters and statistics starts.
     initial: Vec<ParameterSpec>,
-    classes: usize,
-}
-
-#[derive(Debug)]
-struct Node {
-    operation: Box<dyn Operation>,
-    /// Its part of the flat parameters.
-    parameters: Range<usize>,
-    /// Numbers of a sample behind it.
-    output: usize,
 }
 
 /// What a training step or a judgement of a batch found.
@@ -47,8 +35,8 @@ impl Network {
     /// the fastest that this processor has.
     ///
     /// # Errors
-    /// The first layer that does not fit, with what it expected and what it was given; a network without
-    /// layers, or one that does not end in a row of logits.
+    /// The first layer that does not fit, with what it expected and what it was given; a network without a layer
+    /// that computes anything.
     pub fn new(spec: &NetworkSpec) -> Result<Self> {
         Self::with_kernels(spec, Kernels::from_env()?)
     }
@@ -58,36 +46,32 @@ impl Network {
     /// # Errors
     /// As [`Network::new`].
     pub fn with_kernels(spec: &NetworkSpec, kernels: Kernels) -> Result<Self> {
-        let mut shape = Shape::Map(spec.input);
-        let (mut nodes, mut parts, mut initial) = (Vec::new(), Vec::new(), Vec::new());
-        let mut end = 0usize;
-        for (index, layer) in spec.layers.iter().enumerate() {
-            let misfit = |misfit| Error::Layer { index, kind: layer.kind(), misfit };
-            let operation = layer.plan(shape, kernels).map_err(misfit)?;
-            shape = operation.output();
-            let start = end;
-            for parameter in operation.parameters() {
-                let len: usize = parameter.shape.iter().product();
-                let range = end..end.checked_add(len).ok_or_else(|| too_large("parameters", end, len))?;
-                end = range.end;
-                parts.push(Parameter {
-                    name: format!("{index}.{}", parameter.name),
-                    shape: parameter.shape.clone(),
-                    range,
-                });
-                initial.push(parameter);
-            }
-            if !operation.is_view() {
-                nodes.push(Node { operation, parameters: start..end, output: shape.len() });
-            }
-        }
-        if nodes.is_empty() {
+        let chain = Chain::plan(&spec.layers, Shape::Map(spec.input), &mut Context { kernels, streams: 0 })?;
+        if chain.is_identity() {
             return Err(Error::Empty);
         }
-        let Shape::Flat(classes) = shape else {
-            return Err(Error::Output { found: shape });
-        };
-        Ok(Self { spec: spec.clone(), kernels, nodes, parts: parts.into(), initial, classes })
+        let (mut initial, statistics) = (chain.parameters(), chain.statistics());
+        let layout = Arc::new(Layout::new(&initial, &statistics));
+        initial.extend(statistics);
+        Ok(Self { spec: spec.clone(), kernels, chain, layout, initial })
+    }
+
+    /// What planning a layer of this network needs.
+    pub(crate) fn context(&self) -> Context {
+        Context { kernels: self.kernels, streams: 0 }
+    }
+
+    /// The output of a batch in float64 and by plain loops, as in training.
+    pub(crate) fn reference(
+        &self,
+        parameters: &[f64],
+        statistics: &[f64],
+        x: &[f64],
+        draw: Draw,
+        y: &mut [f64],
+    ) {
+        let batch = y.len() / self.output().len();
+        self.chain.reference(Reference { batch, mode: Mode::Train(draw), parameters, statistics, x, y });
     }
 
     /// What was planned.
@@ -100,34 +84,52 @@ impl Network {
         self.kernels
     }
 
-    /// How many classes the logits tell apart.
-    pub fn classes(&self) -> usize {
-        self.classes
+    /// The shape of the output for one image.
+    pub fn output(&self) -> Shape {
+        self.chain.output()
     }
 
-    /// The names, shapes and places of the parameters.
-    pub fn parts(&self) -> &[Parameter] {
-        &self.parts
+    /// How many classes the output tells apart.
+    ///
+    /// # Errors
+    /// An output that is no flat row of logits.
+    pub fn classes(&self) -> Result<usize> {
+        match self.output() {
+            Shape::Flat(classes) => Ok(classes),
+            found @ Shape::Map(_) => Err(Error::Output { found }),
+        }
+    }
+
+    /// The names, shapes and places.
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// The names, shapes and places of the parameters and then of the statistics.
+    pub fn parts(&self) -> impl Iterator<Item = &Parameter> {
+        self.layout.parts()
     }
 
     /// How many parameters there are.
     pub fn parameter_count(&self) -> usize {
-        self.parts.last().map_or(0, |part| part.range.end)
+        self.layout.parameter_count()
     }
 
     /// Parameters of this network, all zero: to be filled by their names.
     pub fn zero_parameters(&self) -> Parameters {
-        Parameters::zeros(self.parts.clone())
+        Parameters::zeros(self.layout.clone())
     }
 
-    /// Parameters as their initialisers draw them under `seed`.
+    /// Parameters and statistics as their initialisers draw them under `seed`.
     pub fn initial_parameters(&self, seed: u64) -> Parameters {
         let mut parameters = self.zero_parameters();
+        let count = self.layout.parameters.len();
         for (index, (part, ParameterSpec { initializer, fans, .. })) in
-            self.parts.iter().zip(&self.initial).enumerate()
+            self.parts().zip(&self.initial).enumerate()
         {
+            let buffer = if index < count { parameters.values_mut() } else { parameters.statistics_mut() };
             let mut rng = stream(seed, Purpose::Initialize { parameter: index });
-            initializer.fill(*fans, &mut rng, &mut parameters.values_mut()[part.range.clone()]);
+            initializer.fill(*fans, &mut rng, &mut buffer[part.range.clone()]);
         }
         parameters
     }
@@ -140,12 +142,19 @@ impl Network {
         if capacity == 0 {
             return Err(Error::EmptyBatch);
         }
-        let outputs = self
-            .nodes
-            .iter()
-            .map(|node| buffer("activations", capacity, node.output))
-            .collect::<Result<_>>()?;
-        Ok(Activations { capacity, outputs })
+        check_size("batch", capacity)?;
+        let output = self.output().len();
+        let numbers = capacity as u128 * (self.chain.saved(1) + output) as u128;
+        if numbers > 1 << 40 {
+            return Err(Error::Memory { what: "activations", numbers });
+        }
+        Ok(Activations {
+            capacity,
+            saved: buffer("activations", self.chain.saved(capacity))?,
+            y: buffer("activations", capacity * output)?,
+            scratch: buffer("scratch", self.chain.forward_scratch(capacity))?,
+            wide: buffer("scratch", self.chain.wide_scratch(capacity))?,
+        })
     }
 
     /// The buffers of a training step over up to `capacity` samples.
@@ -153,18 +162,17 @@ impl Network {
     /// # Errors
     /// A capacity of 0, or one that does not fit into memory.
     pub fn workspace(&self, capacity: usize) -> Result<Workspace> {
-        let activations = self.activations(capacity)?;
-        let scratch = self.nodes.iter().map(|node| node.operation.scratch(capacity)).max().unwrap_or(0);
         Ok(Workspace {
-            doutputs: activations.outputs.clone(),
-            activations,
-            probabilities: buffer("probabilities", capacity, self.classes)?,
-            gradients: buffer("gradients", 1, self.parameter_count())?,
-            scratch: buffer("scratch", 1, scratch)?,
+            activations: self.activations(capacity)?,
+            dy: buffer("gradients", capacity * self.output().len())?,
+            dx: buffer("gradients", capacity * Shape::Map(self.spec.input).len())?,
+            gradients: buffer("gradients", self.parameter_count())?,
+            scratch: buffer("scratch", self.chain.backward_scratch(capacity))?,
         })
     }
 
-    /// The logits of a batch of images (sample, row, column, channel): (sample, class).
+    /// The output for a batch of images (sample, row, column, channel), as when predicting: (sample, class) where it is
+    /// flat, (sample, row, column, channel) where it is a map.
     ///
     /// # Errors
     /// Images of another shape than the network's input or not contiguous, a batch that is empty or larger than
@@ -174,16 +182,17 @@ impl Network {
         parameters: &Parameters,
         x: ArrayView4<f32>,
         activations: &'a mut Activations,
-    ) -> Result<ArrayView2<'a, f32>> {
+    ) -> Result<ArrayViewD<'a, f32>> {
+        self.run(Mode::Evaluate, parameters, &x, activations)?;
         let batch = x.dim().0;
-        self.run(parameters, self.images(&x)?, batch, activations)?;
-        Ok(self.logits(batch, activations))
+        Ok(array(self.output_shape(batch), &activations.y[..batch * self.output().len()]))
     }
 
     /// Loss and correct answers for a batch.
     ///
     /// # Errors
-    /// As [`Network::forward`]; a label for each image, each below the number of classes.
+    /// As [`Network::forward`]; an output that is no row of logits; unless there is a label for each image, each below the
+    /// number of classes.
     pub fn judge(
         &self,
         parameters: &Parameters,
@@ -191,11 +200,39 @@ impl Network {
         labels: &[usize],
         activations: &mut Activations,
     ) -> Result<Step> {
-        let logits = self.forward(parameters, x, activations)?;
+        self.run(Mode::Evaluate, parameters, &x, activations)?;
+        let logits = self.logits(x.dim().0, activations)?;
         Ok(Step { loss: softmax::cross_entropy(logits, labels)?, correct: correct(logits, labels) })
     }
 
-    /// Loss, correct answers and, in [`Workspace::gradients`], the gradient of the mean loss for every parameter.
+    /// Runs forward in training and then backward from `dy`, the gradient of the output. The gradients are then in
+    /// [`Workspace::gradients`] and [`Workspace::input_gradient`], the output in [`Workspace::output`].
+    ///
+    /// # Errors
+    /// As [`Network::forward`]; a `dy` of another shape than the output.
+    pub fn backward(
+        &self,
+        parameters: &Parameters,
+        x: ArrayView4<f32>,
+        dy: ArrayViewD<f32>,
+        draw: Draw,
+        workspace: &mut Workspace,
+    ) -> Result<()> {
+        self.check_workspace(workspace)?;
+        let images = self.run(Mode::Train(draw), parameters, &x, &mut workspace.activations)?;
+        let batch = x.dim().0;
+        let expected = self.output_shape(batch);
+        if dy.raw_dim() != expected {
+            let (expected, found) = (expected.as_array_view().to_vec(), dy.shape().to_vec());
+            return Err(tensor_ops::Error::Shape { operand: "dy", expected, found }.into());
+        }
+        workspace.dy.iter_mut().zip(dy).for_each(|(to, from)| *to = *from);
+        self.run_backward(Mode::Train(draw), parameters, images, batch, true, workspace);
+        Ok(())
+    }
+
+    /// The loss and correct answers of a batch in training and, in [`Workspace::gradients`], the loss's gradient for
+    /// every parameter.
     ///
     /// # Errors
     /// As [`Network::judge`].
@@ -204,40 +241,31 @@ impl Network {
         parameters: &Parameters,
         x: ArrayView4<f32>,
         labels: &[usize],
+        loss: &Loss,
+        draw: Draw,
         workspace: &mut Workspace,
     ) -> Result<Step> {
+        self.check_workspace(workspace)?;
+        let images = self.run(Mode::Train(draw), parameters, &x, &mut workspace.activations)?;
         let batch = x.dim().0;
-        let images = self.images(&x)?;
-        let step = self.judge(parameters, x, labels, &mut workspace.activations)?;
-
-        let shape = (batch, self.classes);
-        let numbers = batch * self.classes;
-        let logits = self.logits(batch, &workspace.activations);
-        let mut probabilities = array_mut(shape, &mut workspace.probabilities[..numbers]);
-        softmax::forward(logits, probabilities.view_mut())?;
-        let last = self.nodes.len() - 1;
-        let dlogits = array_mut(shape, &mut workspace.doutputs[last][..numbers]);
-        softmax::cross_entropy_backward(probabilities.view(), labels, dlogits)?;
-
-        self.backward(parameters, images, batch, workspace);
+        let logits = self.logits(batch, &workspace.activations)?;
+        let dlogits = array_mut(logits.dim(), &mut workspace.dy[..logits.len()]);
+        let step = Step { loss: loss.compute(logits, labels, dlogits)?, correct: correct(logits, labels) };
+        self.run_backward(Mode::Train(draw), parameters, images, batch, false, workspace);
         Ok(step)
     }
 
-    /// One step of training: the gradients of a batch, and the optimiser's update.
+    /// Takes what the last forward pass in training saw of its batch into the statistics. A training step does this after
+    /// its update.
     ///
     /// # Errors
-    /// As [`Network::judge`].
-    pub fn train_step(
-        &self,
-        parameters: &mut Parameters,
-        sgd: &Sgd,
-        x: ArrayView4<f32>,
-        labels: &[usize],
-        workspace: &mut Workspace,
-    ) -> Result<Step> {
-        let step = self.gradients(parameters, x, labels, workspace)?;
-        sgd.step(parameters.values_mut(), &workspace.gradients);
-        Ok(step)
+    /// A batch, a workspace or parameters that were not those of that pass.
+    pub fn settle(&self, batch: usize, workspace: &Workspace, parameters: &mut Parameters) -> Result<()> {
+        self.check_workspace(workspace)?;
+        check_batch(workspace.activations.capacity, batch)?;
+        parameters.check(&self.layout)?;
+        self.chain.settle(batch, &workspace.activations.saved, parameters.statistics_mut());
+        Ok(())
     }
 
     /// The numbers of a batch of images that fit this network.
@@ -255,69 +283,111 @@ impl Network {
         })
     }
 
-    /// Fills the activations, node by node.
-    fn run(
+    /// Checks the operands and fills the activations; gives back the numbers of the images.
+    fn run<'a>(
         &self,
+        mode: Mode,
         parameters: &Parameters,
-        x: &[f32],
-        batch: usize,
+        x: &ArrayView4<'a, f32>,
         activations: &mut Activations,
-    ) -> Result<()> {
-        self.check(parameters, activations)?;
-        activations.check_batch(batch)?;
-        let mut x = x;
-        for (node, output) in self.nodes.iter().zip(&mut activations.outputs) {
-            let y = &mut output[..batch * node.output];
-            let parameters = &parameters.values()[node.parameters.clone()];
-            node.operation.forward(Forward { batch, parameters, x, y });
-            x = y;
+    ) -> Result<&'a [f32]> {
+        let images = self.images(x)?;
+        parameters.check(&self.layout)?;
+        let Activations { capacity, saved, y, scratch, wide } = activations;
+        for (expected, found) in [
+            (self.chain.saved(*capacity), saved.len()),
+            (*capacity * self.output().len(), y.len()),
+            (self.chain.forward_scratch(*capacity), scratch.len()),
+            (self.chain.wide_scratch(*capacity), wide.len()),
+        ] {
+            if found != expected {
+                return Err(Error::Foreign { what: "activations", expected, found });
+            }
+        }
+        let batch = x.dim().0;
+        check_batch(*capacity, batch)?;
+        if mode != Mode::Evaluate {
+            self.check_training_batch(batch)?;
+        }
+        let y = &mut y[..batch * self.output().len()];
+        let (parameters, statistics) = (parameters.values(), parameters.statistics());
+        self.chain.forward(Forward {
+            batch,
+            mode,
+            parameters,
+            statistics,
+            x: images,
+            y,
+            saved,
+            scratch,
+            wide,
+        });
+        Ok(images)
+    }
+
+    /// Fails where a batch is too small to learn from.
+    pub(crate) fn check_training_batch(&self, found: usize) -> Result<()> {
+        let smallest = self.chain.smallest_batch();
+        if found < smallest { Err(Error::SmallBatch { smallest, found }) } else { Ok(()) }
+    }
+
+    /// Fails where a workspace was made for another network.
+    fn check_workspace(&self, workspace: &Workspace) -> Result<()> {
+        let Workspace { activations, dy, dx, gradients, scratch } = workspace;
+        let capacity = activations.capacity;
+        for (expected, found) in [
+            (capacity * self.output().len(), dy.len()),
+            (capacity * Shape::Map(self.spec.input).len(), dx.len()),
+            (self.parameter_count(), gradients.len()),
+            (self.chain.backward_scratch(capacity), scratch.len()),
+        ] {
+            if found != expected {
+                return Err(Error::Foreign { what: "workspace", expected, found });
+            }
         }
         Ok(())
     }
 
-    /// From the last activation's gradient to every parameter's, node by node from the end.
-    fn backward(&self, parameters: &Parameters, images: &[f32], batch: usize, workspace: &mut Workspace) {
-        let Workspace { activations, doutputs, gradients, scratch, .. } = workspace;
-        for (index, node) in self.nodes.iter().enumerate().rev() {
-            let (before, dy) = doutputs.split_at_mut(index);
-            // The images are data: nobody needs their gradient.
-            let (x, dx) = match index.checked_sub(1) {
-                None => (images, None),
-                Some(previous) => {
-                    let numbers = batch * self.nodes[previous].output;
-                    (&activations.outputs[previous][..numbers], Some(&mut before[previous][..numbers]))
-                }
-            };
-            node.operation.backward(Backward {
-                batch,
-                parameters: &parameters.values()[node.parameters.clone()],
-                x,
-                dy: &dy[0][..batch * node.output],
-                dx,
-                gradients: &mut gradients[node.parameters.clone()],
-                scratch,
-            });
+    /// From the output's gradient to every parameter's and, where it is wanted, to the images'.
+    fn run_backward(
+        &self,
+        mode: Mode,
+        parameters: &Parameters,
+        images: &[f32],
+        batch: usize,
+        input_gradient: bool,
+        workspace: &mut Workspace,
+    ) {
+        let Workspace { activations, dy, dx, gradients, scratch } = workspace;
+        let outputs = batch * self.output().len();
+        self.chain.backward(Backward {
+            batch,
+            mode,
+            parameters: parameters.values(),
+            statistics: parameters.statistics(),
+            x: images,
+            y: &activations.y[..outputs],
+            dy: &dy[..outputs],
+            dx: input_gradient.then_some(&mut dx[..images.len()]),
+            gradients,
+            saved: &activations.saved,
+            scratch,
+            wide: &mut activations.wide,
+        });
+    }
+
+    /// The output's shape for a batch.
+    fn output_shape(&self, batch: usize) -> IxDyn {
+        match self.output() {
+            Shape::Map([rows, columns, channels]) => IxDyn(&[batch, rows, columns, channels]),
+            Shape::Flat(outputs) => IxDyn(&[batch, outputs]),
         }
     }
 
-    /// The last activation, as rows of logits.
-    fn logits<'a>(&self, batch: usize, activations: &'a Activations) -> ArrayView2<'a, f32> {
-        let logits = &activations.outputs[self.nodes.len() - 1][..batch * self.classes];
-        array((batch, self.classes), logits)
-    }
-
-    /// Fails where the parameters or the activations were made for another network.
-    fn check(&self, parameters: &Parameters, activations: &Activations) -> Result<()> {
-        let (expected, found) = (self.parameter_count(), parameters.values().len());
-        if found != expected {
-            return Err(Error::Foreign { what: "parameters", expected, found });
-        }
-        let found = activations.outputs.iter().map(Vec::len);
-        let expected = self.nodes.iter().map(|node| activations.capacity * node.output);
-        if !found.clone().eq(expected.clone()) {
-            return Err(Error::Foreign { what: "activations", expected: expected.sum(), found: found.sum() });
-        }
-        Ok(())
+    /// The output of the last forward pass, as rows of logits.
+    fn logits<'a>(&self, batch: usize, activations: &'a Activations) -> Result<ArrayView2<'a, f32>> {
+        let classes = self.classes()?;
+        Ok(array((batch, classes), &activations.y[..batch * classes]))
     }
 }
 
@@ -336,8 +406,4 @@ fn argmax(values: impl Iterator<Item = f32>) -> Option<usize> {
         }
     }
     best.0
-}
-
-fn too_large(what: &'static str, elements: usize, more: usize) -> Error {
-    Error::Memory { what, elements: elements as u128 + more as u128 }
 }

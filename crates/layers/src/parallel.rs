@@ -5,6 +5,7 @@
 //! such a chunk.
 
 use rayon::prelude::*;
+use std::ops::AddAssign;
 
 /// More chunks than most machines have cores, few enough that summing one gradient per chunk is cheap.
 const CHUNKS: usize = 16;
@@ -53,12 +54,12 @@ pub(crate) fn map_chunks<const N: usize>(
 
 /// Calls `work(samples, operands, partial)` with each chunk's part of the operands, and sums the partial results
 /// into `total` in the chunks' order. `partials` has room for one `total` a chunk.
-pub(crate) fn sum_chunks<const N: usize>(
+pub(crate) fn sum_chunks<const N: usize, T: Copy + Default + AddAssign + Send>(
     batch: usize,
     operands: [&[f32]; N],
-    partials: &mut [f32],
-    total: &mut [f32],
-    work: impl Fn(usize, [&[f32]; N], &mut [f32]) + Sync,
+    partials: &mut [T],
+    total: &mut [T],
+    work: impl Fn(usize, [&[f32]; N], &mut [T]) + Sync,
 ) {
     let chunks = chunk_count(batch);
     if chunks == 1 {
@@ -69,11 +70,31 @@ pub(crate) fn sum_chunks<const N: usize>(
         let (samples, operands) = chunk(batch, index, operands);
         work(samples, operands, partial);
     });
-    total.fill(0.0);
+    total.fill(T::default());
     for partial in partials.chunks_exact(total.len()) {
         for (total, partial) in total.iter_mut().zip(partial) {
-            *total += partial;
+            *total += *partial;
         }
+    }
+}
+
+/// Calls `fill(index, row, scratch)` for each of the `count` equal rows, each with a part of the scratch of its own.
+pub(crate) fn for_rows(
+    count: usize,
+    rows: &mut [f32],
+    scratch: &mut [f32],
+    fill: impl Fn(usize, &mut [f32], &mut [f32]) + Sync,
+) {
+    if count == 1 {
+        return fill(0, rows, scratch);
+    }
+    let (len, part) = (rows.len() / count, scratch.len() / count);
+    let rows = rows.par_chunks_exact_mut(len).enumerate();
+    match part {
+        0 => rows.for_each(|(index, row)| fill(index, row, &mut [])),
+        _ => rows
+            .zip(scratch.par_chunks_exact_mut(part))
+            .for_each(|((index, row), scratch)| fill(index, row, scratch)),
     }
 }
 

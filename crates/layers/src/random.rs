@@ -13,15 +13,27 @@ pub(crate) enum Purpose {
     Initialize { parameter: usize },
     /// The order of the samples in this epoch.
     Shuffle { epoch: usize },
+    /// The choice of validation samples among this class.
+    Split { class: usize },
+    /// The numbers that gradients are checked with.
+    Gradcheck,
+    /// What one layer drops from one sample of a step's batch.
+    Dropout { layer: u64, step: u64, sample: usize },
+    /// How one sample's image is changed in this epoch.
+    Augment { epoch: usize, sample: usize },
 }
 
 /// The generator for one use under one seed.
 pub(crate) fn stream(seed: u64, purpose: Purpose) -> Xoshiro256PlusPlus {
-    let (kind, index) = match purpose {
-        Purpose::Initialize { parameter } => (1, parameter as u64),
-        Purpose::Shuffle { epoch } => (2, epoch as u64),
+    let words = match purpose {
+        Purpose::Initialize { parameter } => [1, parameter as u64, 0, 0],
+        Purpose::Shuffle { epoch } => [2, epoch as u64, 0, 0],
+        Purpose::Split { class } => [3, class as u64, 0, 0],
+        Purpose::Gradcheck => [6, 0, 0, 0],
+        Purpose::Dropout { layer, step, sample } => [4, layer, step, sample as u64],
+        Purpose::Augment { epoch, sample } => [5, epoch as u64, sample as u64, 0],
     };
-    Xoshiro256PlusPlus::seed_from_u64(mix(mix(mix(seed) ^ kind) ^ index))
+    Xoshiro256PlusPlus::seed_from_u64(words.into_iter().fold(mix(seed), |state, word| mix(state ^ word)))
 }
 
 /// SplitMix64's output function (Steele, Lea and Flood 2014): every bit of the input moves every bit of the result.
@@ -59,7 +71,7 @@ mod tests {
         let draws: Vec<u64> = (0..3).map(|epoch| stream(42, Purpose::Shuffle { epoch }).random()).collect();
         assert_eq!(
             draws,
-            [12_310_906_891_665_224_591, 15_428_242_642_954_266_585, 3_263_047_480_490_597_069]
+            [14_820_841_512_305_892_103, 13_183_683_916_212_811_657, 12_805_798_646_227_810_218]
         );
     }
 }

@@ -1,12 +1,18 @@
+use crate::chain::check_size;
 use crate::{Error, Result};
 
-/// The buffers of a forward pass over batches up to a size: what each layer gives. Made once by
+/// The buffers of a forward pass over batches up to a size. Made once by
 /// [`Network::activations`](crate::Network::activations).
 #[derive(Clone, Debug)]
 pub struct Activations {
     pub(crate) capacity: usize,
-    /// One buffer behind each operation, in order.
-    pub(crate) outputs: Vec<Vec<f32>>,
+    /// What lies between the operations, and what they keep for the way back.
+    pub(crate) saved: Vec<f32>,
+    /// The network's output.
+    pub(crate) y: Vec<f32>,
+    pub(crate) scratch: Vec<f32>,
+    /// Scratch in double precision, for the way there and back.
+    pub(crate) wide: Vec<f64>,
 }
 
 /// The buffers of a training step over batches up to a size. Made once by
@@ -14,9 +20,11 @@ pub struct Activations {
 #[derive(Clone, Debug)]
 pub struct Workspace {
     pub(crate) activations: Activations,
-    /// The gradient of each of the activations.
-    pub(crate) doutputs: Vec<Vec<f32>>,
-    pub(crate) probabilities: Vec<f32>,
+    /// The gradient of the network's output.
+    pub(crate) dy: Vec<f32>,
+    /// The gradient of the batch's images, from [`Network::backward`](crate::Network::backward).
+    pub(crate) dx: Vec<f32>,
+    /// The gradient of the parameters.
     pub(crate) gradients: Vec<f32>,
     pub(crate) scratch: Vec<f32>,
 }
@@ -25,15 +33,6 @@ impl Activations {
     /// The largest batch that fits.
     pub fn capacity(&self) -> usize {
         self.capacity
-    }
-
-    /// Fails where the batch is empty or does not fit.
-    pub(crate) fn check_batch(&self, found: usize) -> Result<()> {
-        match found {
-            0 => Err(Error::EmptyBatch),
-            _ if found > self.capacity => Err(Error::Batch { capacity: self.capacity, found }),
-            _ => Ok(()),
-        }
     }
 }
 
@@ -48,14 +47,32 @@ impl Workspace {
     pub fn gradients(&self) -> &[f32] {
         &self.gradients
     }
+
+    /// The gradient of the first `batch` images after [`Network::backward`](crate::Network::backward).
+    pub fn input_gradient(&self) -> &[f32] {
+        &self.dx
+    }
+
+    /// The output of the last forward pass, sample after sample.
+    pub fn output(&self) -> &[f32] {
+        &self.activations.y
+    }
 }
 
-/// A zeroed buffer of `batch × len` numbers.
-pub(crate) fn buffer(what: &'static str, batch: usize, len: usize) -> Result<Vec<f32>> {
-    let memory = Error::Memory { what, elements: batch as u128 * len as u128 };
-    let Some(elements) = batch.checked_mul(len) else { return Err(memory) };
+/// Fails where a batch is empty or larger than its buffers.
+pub(crate) fn check_batch(capacity: usize, found: usize) -> Result<()> {
+    match found {
+        0 => Err(Error::EmptyBatch),
+        _ if found > capacity => Err(Error::Batch { capacity, found }),
+        _ => Ok(()),
+    }
+}
+
+/// A zeroed buffer of so many numbers.
+pub(crate) fn buffer<T: Clone + Default>(what: &'static str, numbers: usize) -> Result<Vec<T>> {
+    check_size(what, numbers)?;
     let mut values = Vec::new();
-    values.try_reserve_exact(elements).map_err(|_| memory)?;
-    values.resize(elements, 0.0);
+    values.try_reserve_exact(numbers).map_err(|_| Error::Memory { what, numbers: numbers as u128 })?;
+    values.resize(numbers, T::default());
     Ok(values)
 }

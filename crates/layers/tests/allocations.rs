@@ -1,23 +1,17 @@
 //! A training step and an inference allocate nothing, on one thread and on several, with any kernels.
 
 use layers::ndarray::Array4;
-use layers::{
-    AvgPool2d, Conv2d, Dense, Flatten, Kernels, MaxPool2d, MinPool2d, Network, NetworkSpec, Padding, Sgd,
-};
+use layers::{Adam, Draw, Kernels, Loss, Network, NetworkSpec, Optimizer};
 
 #[global_allocator]
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;
 
 #[test]
 fn a_step_allocates_nothing() {
-    let spec = NetworkSpec::new([12, 12, 2])
-        .with(Conv2d { padding: Padding::Same, ..Conv2d::new(6, [3, 3]) })
-        .with(MaxPool2d::new([2, 2]))
-        .with(Conv2d { groups: 2, ..Conv2d::new(4, [3, 3]) })
-        .with(MinPool2d { stride: Some([1, 1]), ..MinPool2d::new([2, 2]) })
-        .with(AvgPool2d { padding: Padding::Same, ..AvgPool2d::new([2, 2]) })
-        .with(Flatten)
-        .with(Dense::new(5));
+    let line = "12x12x2: conv 6 3x3 same batchnorm relu, maxpool 2, dropout 0.3 spatial, \
+                residual(conv 6 3x3 same groups 2, minpool 2 stride 1 | conv 6 2x2), \
+                avgpool 2 same leakyrelu, dense 8 gelu sigmoid tanh, dropout 0.5, dense 5, softmax";
+    let spec: NetworkSpec = line.parse().unwrap();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
     let _profiler = dhat::Profiler::builder().testing().build();
     for kernels in Kernels::available() {
@@ -29,9 +23,21 @@ fn a_step_allocates_nothing() {
             });
             let labels: Vec<usize> = (0..batch).map(|n| n % 5).collect();
             let mut workspace = network.workspace(batch).unwrap();
+            let (loss, optimizer) = (Loss::default(), Optimizer::Adam(Adam::default()));
+            let mut moments = optimizer.moments(network.parameter_count()).unwrap();
             let mut work = || {
-                let sgd = Sgd { learning_rate: 0.01 };
-                network.train_step(&mut parameters, &sgd, x.view(), &labels, &mut workspace).unwrap();
+                network
+                    .gradients(
+                        &parameters,
+                        x.view(),
+                        &labels,
+                        &loss,
+                        Draw { seed: 1, step: 2 },
+                        &mut workspace,
+                    )
+                    .unwrap();
+                let rate = optimizer.learning_rate();
+                optimizer.step(rate, parameters.values_mut(), workspace.gradients(), &mut moments).unwrap();
                 network.judge(&parameters, x.view(), &labels, workspace.activations()).unwrap();
             };
             pool.install(|| {

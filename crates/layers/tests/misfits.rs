@@ -2,9 +2,12 @@
 
 use layers::ndarray::{Array4, ArrayView4};
 use layers::{
-    Activations, AvgPool2d, Conv2d, Dense, Flatten, Images, Layer, MaxPool2d, MinPool2d, Network,
-    NetworkSpec, Padding, Parameters, Sgd, TrainConfig, evaluate, train,
+    Activations, Adam, Average, AvgPool2d, Conv2d, CrossEntropy, Curve, Dense, Draw, Flatten, Images, Layer,
+    Loss, MaxPool2d, MinPool2d, Network, NetworkSpec, Optimizer, Padding, Parameters, RmsProp, Schedule, Sgd,
+    Subset, TrainConfig, TrainState, Trainer, evaluate,
 };
+
+use std::ops::ControlFlow;
 
 fn check(input: [usize; 3], layers: impl IntoIterator<Item = Layer>, expected: &str) {
     let spec = NetworkSpec { input, layers: layers.into_iter().collect() };
@@ -19,11 +22,6 @@ fn planning() {
         Layer::from(layer)
     };
     check([28, 28, 1], [], "the network has no layer that computes anything; expected at least one");
-    check(
-        [28, 28, 1],
-        [conv(|_| ())],
-        "the network ends in a 26×26×4 map; expected a flat row of logits: end it with flatten and dense",
-    );
     check(
         [28, 28, 1],
         [conv(|_| ()), Dense::new(10).into()],
@@ -99,7 +97,10 @@ fn calls() {
     let mut workspace = network.workspace(2).unwrap();
     let mut judge = |batch, labels: &[usize]| {
         let x = Array4::zeros((batch, 4, 4, 1));
-        network.gradients(&parameters, x.view(), labels, &mut workspace).unwrap_err().to_string()
+        network
+            .gradients(&parameters, x.view(), labels, &Loss::default(), Draw::default(), &mut workspace)
+            .unwrap_err()
+            .to_string()
     };
     assert_eq!(judge(0, &[]), "a batch needs at least 1 sample, found 0");
     assert_eq!(judge(3, &[0, 0, 0]), "batch: the workspace holds 2 samples, found 3");
@@ -125,7 +126,7 @@ fn calls() {
     );
     assert_eq!(
         forward(&parameters, x.view(), other.activations(2).unwrap()),
-        "activations: made for another network: expected 22 numbers, found 6"
+        "activations: made for another network: expected 16 numbers, found 0"
     );
     assert_eq!(
         network.workspace(0).map(|_| ()).unwrap_err().to_string(),
@@ -133,40 +134,165 @@ fn calls() {
     );
     assert_eq!(
         network.workspace(usize::MAX).map(|_| ()).unwrap_err().to_string(),
-        "activations: 147573952589676412920 numbers do not fit into memory"
+        "batch: 18446744073709551615 numbers do not fit into memory"
     );
 }
 
 #[test]
 fn training() {
-    let network = network();
     let x = Array4::zeros((3, 4, 4, 1));
-    let small = Array4::zeros((3, 2, 2, 1));
-    let run = |samples: &Images, batch_size, learning_rate| {
-        let mut parameters = network.initial_parameters(0);
-        let config = TrainConfig { epochs: 2, batch_size, sgd: Sgd { learning_rate }, seed: 0 };
-        train(&network, &mut parameters, &config, samples, None, |_| ()).unwrap_err().to_string()
+    let images = |x, labels| Images::new(x, labels).unwrap();
+    let run = |spec: &str, samples: Images, config: TrainConfig| {
+        let network = Network::new(&spec.parse().unwrap()).unwrap();
+        let state = TrainState::new(&config, network.initial_parameters(0))?;
+        Trainer::new(&network, config, &samples, None, state)?.run(|_, _| ControlFlow::Continue(()))
     };
-    let good = Images::new(x.view(), &[0, 1, 2]).unwrap();
-    assert_eq!(run(&good, 0, 0.1), "a batch needs at least 1 sample, found 0");
+    let check = |spec: &str, samples, change: fn(&mut TrainConfig), expected: &str| {
+        let mut config = TrainConfig { epochs: 2, batch_size: 3, ..TrainConfig::default() };
+        change(&mut config);
+        assert_eq!(run(spec, samples, config).unwrap_err().to_string(), expected);
+    };
+    let (net, good) = ("4x4: conv 2 3, dense 3", images(x.view(), &[0, 1, 2]));
+    check(net, good, |c| c.batch_size = 0, "a batch needs at least 1 sample, found 0");
+    let small = Array4::zeros((3, 2, 2, 1));
     let shape = "images: expected a 4×4×1 map as the network's input, found a 2×2×1 map";
-    assert_eq!(run(&Images::new(small.view(), &[0, 1, 2]).unwrap(), 1, 0.1), shape);
-    let label = "sample 2: expected a label below 3, found 7";
-    assert_eq!(run(&Images::new(x.view(), &[0, 1, 7]).unwrap(), 1, 0.1), label);
+    check(net, images(small.view(), &[0, 1, 2]), |_| (), shape);
+    check(net, images(x.view(), &[0, 1, 7]), |_| (), "sample 2: expected a label below 3, found 7");
+    let none = Array4::zeros((0, 4, 4, 1));
+    check(
+        net,
+        images(none.view(), &[]),
+        |_| (),
+        "expected at least 1 sample to train on or to judge by, found 0",
+    );
+    let map = "the network ends in a 2×2×2 map; expected a flat row of logits: end it with flatten and dense";
+    check("4x4: conv 2 3", good, |_| (), map);
+    let patience = "training with patience needs a validation set, found none";
+    check(net, good, |c| c.patience = Some(1), patience);
+    let adam = |change: fn(&mut Adam)| {
+        let mut adam = Adam::default();
+        change(&mut adam);
+        Optimizer::Adam(adam)
+    };
+    let settings: [(TrainConfig, &str); 11] = [
+        (
+            TrainConfig { optimizer: adam(|a| a.learning_rate = f32::NAN), ..TrainConfig::default() },
+            "learning rate: expected a finite number above 0, found NaN",
+        ),
+        (
+            TrainConfig { optimizer: adam(|a| a.betas[1] = 1.0), ..TrainConfig::default() },
+            "beta 2: expected a share from 0 to below 1, found 1",
+        ),
+        (
+            TrainConfig { optimizer: adam(|a| a.weight_decay = -0.5), ..TrainConfig::default() },
+            "weight decay: expected a finite number of at least 0, found -0.5",
+        ),
+        (
+            TrainConfig {
+                optimizer: Optimizer::Sgd(Sgd { nesterov: true, ..Sgd::default() }),
+                ..TrainConfig::default()
+            },
+            "momentum: expected more than 0 with nesterov, found 0",
+        ),
+        (
+            TrainConfig {
+                optimizer: Optimizer::RmsProp(RmsProp { epsilon: 0.0, ..RmsProp::default() }),
+                ..TrainConfig::default()
+            },
+            "epsilon: expected a finite number above 0, found 0",
+        ),
+        (
+            TrainConfig { clip_norm: Some(0.0), ..TrainConfig::default() },
+            "clip norm: expected a number above 0, found 0",
+        ),
+        (
+            TrainConfig { average: Some(Average { keep: 1.0, every: 1 }), ..TrainConfig::default() },
+            "average: expected a share from 0 to below 1, found 1",
+        ),
+        (
+            TrainConfig {
+                schedule: Schedule { curve: Curve::Step { every: 0, factor: 0.5 }, ..Schedule::default() },
+                ..TrainConfig::default()
+            },
+            "every: expected at least 1 epoch, found 0",
+        ),
+        (
+            TrainConfig {
+                schedule: Schedule { warmup: -1.0, ..Schedule::default() },
+                ..TrainConfig::default()
+            },
+            "warmup: expected a number of epochs of at least 0, found -1",
+        ),
+        (
+            TrainConfig {
+                loss: Loss::CrossEntropy(CrossEntropy { label_smoothing: 1.5, ..CrossEntropy::default() }),
+                ..TrainConfig::default()
+            },
+            "label smoothing: expected a share from 0 to 1, found 1.5",
+        ),
+        (
+            TrainConfig {
+                loss: Loss::CrossEntropy(CrossEntropy {
+                    class_weights: Some(vec![1.0; 4]),
+                    ..CrossEntropy::default()
+                }),
+                ..TrainConfig::default()
+            },
+            "class weights: expected 3, one a class, found 4",
+        ),
+    ];
+    for (config, expected) in settings {
+        assert_eq!(run(net, good, config).unwrap_err().to_string(), expected);
+    }
     assert_eq!(
         Images::new(x.view(), &[0]).unwrap_err().to_string(),
         "labels: expected 3, one a row of logits, found 1"
     );
-    let ones = Array4::ones((3, 4, 4, 1));
+    let network = Network::new(&net.parse().unwrap()).unwrap();
+    let empty = images(none.view(), &[]);
     assert_eq!(
-        run(&Images::new(ones.view(), &[0, 1, 2]).unwrap(), 3, f32::MAX),
-        "training diverged in epoch 2, step 1: the loss is NaN at learning rate 340282350000000000000000000000000000000; \
-         try a smaller one"
+        evaluate(&network, &network.initial_parameters(0), &empty, 1, |_| ()).unwrap_err().to_string(),
+        "expected at least 1 sample to train on or to judge by, found 0"
     );
-    let none = Array4::zeros((0, 4, 4, 1));
-    let nothing = "expected at least 1 sample to train on or to judge by, found 0";
-    let none = Images::new(none.view(), &[]).unwrap();
-    assert_eq!(run(&none, 1, 0.1), nothing);
-    let parameters = network.initial_parameters(0);
-    assert_eq!(evaluate(&network, &parameters, &none, 1, |_| ()).unwrap_err().to_string(), nothing);
+    let far = Subset::new(&good, vec![0, 3]).map(|_| ()).unwrap_err().to_string();
+    assert_eq!(far, "expected an index below 3, the number of samples, found 3");
+    let all = Subset::split(&good, 1.0, 0).map(|_| ()).unwrap_err().to_string();
+    assert_eq!(all, "validation share: expected a share between 0 and 1, found 1");
+}
+
+#[test]
+fn divergence() {
+    let x = Array4::ones((3, 4, 4, 1));
+    let samples = Images::new(x.view(), &[0, 1, 2]).unwrap();
+    let network = network();
+    let optimizer = Optimizer::Sgd(Sgd { learning_rate: f32::MAX, ..Sgd::default() });
+    let config = TrainConfig { epochs: 2, batch_size: 2, optimizer, ..TrainConfig::default() };
+    let state = TrainState::new(&config, network.initial_parameters(0)).unwrap();
+    let mut trainer = Trainer::new(&network, config, &samples, None, state).unwrap();
+    assert_eq!(
+        trainer.run(|_, _| ControlFlow::Continue(())).unwrap_err().to_string(),
+        "training diverged in epoch 1, step 2: the loss is NaN at learning rate \
+         340282350000000000000000000000000000000; try a smaller one"
+    );
+}
+
+#[test]
+fn residual_blocks() {
+    let line = |body: &str| format!("8x8x2: residual({body}), dense 2");
+    let check_line = |body: &str, expected: &str| {
+        let error = Network::new(&line(body).parse().unwrap()).unwrap_err().to_string();
+        assert_eq!(error, expected);
+    };
+    check_line(
+        "conv 2 3",
+        "layer 0 (residual): the body ends in a 6×6×2 map, the shortcut in a 8×8×2 map; expected the same shape",
+    );
+    check_line(
+        "conv 2 3 same, conv 2 9",
+        "layer 0 (residual): body: layer 1 (conv2d): rows: a window of 9 does not fit into an input of 8 with padding 0 + 0",
+    );
+    check_line(
+        "conv 4 3 same | conv 4 1 groups 3",
+        "layer 0 (residual): shortcut: layer 0 (conv2d): groups: input channels 2 cannot be divided into 3 groups",
+    );
 }

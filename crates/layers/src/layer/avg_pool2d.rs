@@ -1,7 +1,9 @@
-use super::{Operation, pool2d};
+use super::pool2d::{self, Windows};
+use super::{Context, Operation, Settings};
 use crate::{Misfit, Padding, Shape};
+use crate::text::Words;
 use serde::{Deserialize, Serialize};
-use tensor_ops::{Kernels, Pooling};
+use tensor_ops::Pooling;
 
 /// Average pooling: each channel's mean under each window.
 ///
@@ -31,8 +33,26 @@ impl AvgPool2d {
         Self { kernel, stride: None, padding: Padding::Valid, count_padding: false }
     }
 
-    pub(super) fn plan(&self, input: Shape, kernels: Kernels) -> Result<Box<dyn Operation>, Misfit> {
+    fn windows(&self) -> Windows {
+        let Self { kernel, stride, padding, .. } = *self;
+        Windows { kernel, stride, padding }
+    }
+}
+
+impl Settings for AvgPool2d {
+    const WORD: &'static str = "avgpool";
+
+    fn parse(words: &mut Words) -> Result<Self, String> {
+        let (Windows { kernel, stride, padding }, count_padding) = pool2d::parse(words, "countpad")?;
+        Ok(Self { kernel, stride, padding, count_padding })
+    }
+
+    fn text(&self) -> String {
+        pool2d::text(self.windows(), self.count_padding.then_some("countpad"))
+    }
+
+    fn plan(&self, input: Shape, context: &mut Context) -> Result<Box<dyn Operation>, Misfit> {
         let pooling = Pooling::Average { count_padding: self.count_padding };
-        pool2d::plan(pooling, self.kernel, self.stride, self.padding, input, kernels)
+        pool2d::plan(pooling, self.windows(), input, context)
     }
 }

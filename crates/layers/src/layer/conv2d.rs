@@ -1,9 +1,10 @@
-use super::{Backward, Forward, Operation, PLANNED, array, array_mut, expect_map, ones};
+use super::{Backward, Context, Forward, Operation, PLANNED, Reference, array, array_mut, expect_map, ones, Settings};
 use crate::parallel::{chunk_count, map_chunks, sum_chunks};
 use crate::parameters::ParameterSpec;
 use crate::{Initializer, Misfit, Padding, Shape};
+use crate::text::{self, Words};
 use serde::{Deserialize, Serialize};
-use tensor_ops::{Conv2dConfig, Conv2dGeometry, Kernels, conv2d};
+use tensor_ops::{Conv2dConfig, Conv2dGeometry, Kernels, conv2d, naive};
 
 /// A convolution: each filter slides over the map and sums what it sees, weighted.
 ///
@@ -59,12 +60,47 @@ impl Conv2d {
         let Conv2dConfig { kernel, stride, padding, dilation, groups } = Conv2dConfig::new(kernel);
         Self { filters, kernel, stride, padding, dilation, groups, bias: true, initializer: Initializer::default() }
     }
+}
 
-    pub(super) fn plan(&self, input: Shape, kernels: Kernels) -> Result<Box<dyn Operation>, Misfit> {
+impl Settings for Conv2d {
+    const WORD: &'static str = "conv";
+
+    fn parse(words: &mut Words) -> Result<Self, String> {
+        let mut layer = Self::new(words.number("a number of filters")?, words.pair("a kernel")?);
+        loop {
+            if let Some(padding) = words.padding()? {
+                layer.padding = padding;
+            } else if let Some(stride) = words.option("stride", |words| words.pair("a stride"))? {
+                layer.stride = stride;
+            } else if let Some(dilation) = words.option("dilation", |words| words.pair("a dilation"))? {
+                layer.dilation = dilation;
+            } else if let Some(groups) = words.option("groups", |words| words.number("a number of groups"))? {
+                layer.groups = groups;
+            } else if let Some(initializer) = words.option("init", Initializer::parse)? {
+                layer.initializer = initializer;
+            } else if words.take("nobias") {
+                layer.bias = false;
+            } else {
+                return Ok(layer);
+            }
+        }
+    }
+
+    fn text(&self) -> String {
+        let Self { filters, kernel: [rows, columns], stride, padding, dilation, groups, bias, initializer } = *self;
+        let mut line = format!(" {filters} {rows}x{columns}{}", text::padding(padding));
+        line += &text::option("stride", stride, [1, 1], text::pair);
+        line += &text::option("dilation", dilation, [1, 1], text::pair);
+        line += &text::option("groups", groups, 1, |groups| groups.to_string());
+        line += if bias { "" } else { " nobias" };
+        line + &text::option("init", initializer, Initializer::default(), |init| init.name().into())
+    }
+
+    fn plan(&self, input: Shape, context: &mut Context) -> Result<Box<dyn Operation>, Misfit> {
         let Self { filters, kernel, stride, padding, dilation, groups, bias, initializer } = *self;
         let config = Conv2dConfig { kernel, stride, padding, dilation, groups };
         let geometry = Conv2dGeometry::new(expect_map(input)?, filters, &config)?;
-        Ok(Box::new(Plan { geometry, bias, initializer, kernels }))
+        Ok(Box::new(Plan { geometry, bias, initializer, kernels: context.kernels }))
     }
 }
 
@@ -96,19 +132,23 @@ impl Operation for Plan {
         let [rows, columns, inputs, filters] = self.geometry.weight_shape();
         let fans = [rows * columns * inputs, rows * columns * filters];
         let shape = vec![rows, columns, inputs, filters];
-        let weight = ParameterSpec { name: "weight", shape, initializer: self.initializer, fans };
-        let bias = ParameterSpec { name: "bias", shape: vec![filters], initializer: Initializer::Zeros, fans };
+        let weight = ParameterSpec { name: "weight".into(), shape, initializer: self.initializer, fans };
+        let bias = ParameterSpec { name: "bias".into(), shape: vec![filters], initializer: Initializer::Zeros, fans };
         std::iter::once(weight).chain(self.bias.then_some(bias)).collect()
     }
 
-    fn scratch(&self, batch: usize) -> usize {
+    fn backward_scratch(&self, batch: usize) -> usize {
         match chunk_count(batch) {
             1 => 0,
             chunks => chunks * (self.weights() + if self.bias { self.filters() } else { 0 }),
         }
     }
 
-    fn forward(&self, Forward { batch, parameters, x, y }: Forward<'_>) {
+    fn multiply_adds(&self) -> u64 {
+        self.geometry.multiply_adds()
+    }
+
+    fn forward(&self, Forward { batch, parameters, x, y, .. }: Forward<'_>) {
         let Self { geometry, kernels, .. } = self;
         let (weight, bias) = parameters.split_at(self.weights());
         let weight = array(geometry.weight_shape(), weight);
@@ -137,5 +177,13 @@ impl Operation for Plan {
                 conv2d::grad_input(*kernels, geometry, dy, weight, dx).expect(PLANNED);
             });
         }
+    }
+
+    fn reference(&self, Reference { batch, parameters, x, y, .. }: Reference<'_>) {
+        let (weight, bias) = parameters.split_at(self.weights());
+        let weight = array(self.geometry.weight_shape(), weight);
+        let bias = self.bias.then(|| array(self.filters(), bias));
+        let (x, y) = (array(self.geometry.input_shape(batch), x), array_mut(self.geometry.output_shape(batch), y));
+        naive::conv2d::forward(&self.geometry, x, weight, bias, y).expect(PLANNED);
     }
 }

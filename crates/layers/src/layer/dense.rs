@@ -1,9 +1,10 @@
-use super::{Backward, Forward, Operation, PLANNED, array, array_mut};
+use super::{Backward, Context, Forward, Operation, PLANNED, Reference, array, array_mut, Settings};
 use crate::parallel::map_chunks;
 use crate::parameters::ParameterSpec;
 use crate::{Initializer, Misfit, Shape};
+use crate::text::{self, Words};
 use serde::{Deserialize, Serialize};
-use tensor_ops::{Error, Kernels, dense};
+use tensor_ops::{Error, Kernels, dense, naive};
 
 /// A dense (fully connected) layer: every output sums every input, weighted.
 ///
@@ -29,8 +30,25 @@ impl Dense {
     pub fn new(outputs: usize) -> Self {
         Self { outputs, initializer: Initializer::default() }
     }
+}
 
-    pub(super) fn plan(&self, input: Shape, kernels: Kernels) -> Result<Box<dyn Operation>, Misfit> {
+impl Settings for Dense {
+    const WORD: &'static str = "dense";
+
+    fn parse(words: &mut Words) -> Result<Self, String> {
+        let mut layer = Self::new(words.number("a number of outputs")?);
+        if let Some(initializer) = words.option("init", Initializer::parse)? {
+            layer.initializer = initializer;
+        }
+        Ok(layer)
+    }
+
+    fn text(&self) -> String {
+        let init = text::option("init", self.initializer, Initializer::default(), |init| init.name().into());
+        format!(" {}{init}", self.outputs)
+    }
+
+    fn plan(&self, input: Shape, context: &mut Context) -> Result<Box<dyn Operation>, Misfit> {
         let Self { outputs, initializer } = *self;
         let Shape::Flat(inputs) = input else {
             return Err(Misfit::NotFlat { found: input });
@@ -39,7 +57,7 @@ impl Dense {
             return Err(Error::Zero { what: "outputs" }.into());
         }
         inputs.checked_mul(outputs).ok_or(Error::Overflow { what: "weight" })?;
-        Ok(Box::new(Plan { inputs, outputs, initializer, kernels }))
+        Ok(Box::new(Plan { inputs, outputs, initializer, kernels: context.kernels }))
     }
 }
 
@@ -60,12 +78,16 @@ impl Operation for Plan {
         let Self { inputs, outputs, initializer, .. } = *self;
         let fans = [inputs, outputs];
         vec![
-            ParameterSpec { name: "weight", shape: vec![inputs, outputs], initializer, fans },
-            ParameterSpec { name: "bias", shape: vec![outputs], initializer: Initializer::Zeros, fans },
+            ParameterSpec { name: "weight".into(), shape: vec![inputs, outputs], initializer, fans },
+            ParameterSpec { name: "bias".into(), shape: vec![outputs], initializer: Initializer::Zeros, fans },
         ]
     }
 
-    fn forward(&self, Forward { batch, parameters, x, y }: Forward<'_>) {
+    fn multiply_adds(&self) -> u64 {
+        (self.inputs as u64).saturating_mul(self.outputs as u64)
+    }
+
+    fn forward(&self, Forward { batch, parameters, x, y, .. }: Forward<'_>) {
         let Self { inputs, outputs, kernels, .. } = *self;
         let (weight, bias) = parameters.split_at(inputs * outputs);
         let (weight, bias) = (array((inputs, outputs), weight), array(outputs, bias));
@@ -89,5 +111,13 @@ impl Operation for Plan {
                 dense::grad_input(kernels, dy, weight, dx).expect(PLANNED);
             });
         }
+    }
+
+    fn reference(&self, Reference { batch, parameters, x, y, .. }: Reference<'_>) {
+        let Self { inputs, outputs, .. } = *self;
+        let (weight, bias) = parameters.split_at(inputs * outputs);
+        let (weight, bias) = (array((inputs, outputs), weight), array(outputs, bias));
+        let (x, y) = (array((batch, inputs), x), array_mut((batch, outputs), y));
+        naive::dense::forward(x, weight, Some(bias), y).expect(PLANNED);
     }
 }

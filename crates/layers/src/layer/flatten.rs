@@ -1,15 +1,26 @@
-use super::{Backward, Forward, Operation};
+use super::{Backward, Context, Forward, Operation, Reference, Settings};
 use crate::{Misfit, Shape};
+use crate::text::Words;
 use serde::{Deserialize, Serialize};
-use tensor_ops::{Error, Kernels};
+use tensor_ops::Error;
 
 /// A map as one row of numbers, in the order row, column, channel. Nothing moves in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Flatten;
 
-impl Flatten {
-    pub(super) fn plan(&self, input: Shape, _kernels: Kernels) -> Result<Box<dyn Operation>, Misfit> {
+impl Settings for Flatten {
+    const WORD: &'static str = "flatten";
+
+    fn parse(_words: &mut Words) -> Result<Self, String> {
+        Ok(Self)
+    }
+
+    fn text(&self) -> String {
+        String::new()
+    }
+
+    fn plan(&self, input: Shape, _context: &mut Context) -> Result<Box<dyn Operation>, Misfit> {
         let len = input.checked_len().ok_or(Error::Overflow { what: "input" })?;
         Ok(Box::new(Plan { len }))
     }
@@ -37,5 +48,9 @@ impl Operation for Plan {
         if let Some(dx) = pass.dx {
             dx.copy_from_slice(pass.dy);
         }
+    }
+
+    fn reference(&self, pass: Reference<'_>) {
+        pass.y.copy_from_slice(pass.x);
     }
 }

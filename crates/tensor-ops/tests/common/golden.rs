@@ -83,7 +83,7 @@ impl<'a> Case<'a> {
 
     /// Whether the file holds such a tensor.
     pub fn has(&self, name: &str) -> bool {
-        self.tensors.names().iter().any(|&found| found == name)
+        self.tensors.names().contains(&name)
     }
 
     /// A tensor of one of the element types that the files hold.
