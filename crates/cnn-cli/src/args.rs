@@ -93,6 +93,10 @@ pub struct Train {
     #[arg(long, value_parser = PossibleValuesParser::new(["first", "all"]).map(ties))]
     pub ties: Option<Ties>,
 
+    /// Judge and save the parameters of the last step, as the article does, where the preset averages
+    #[arg(long)]
+    pub no_average: bool,
+
     /// Threads to compute with; the result does not depend on it [default: one a core]
     #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..=1024))]
     pub threads: Option<usize>,

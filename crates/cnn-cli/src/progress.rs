@@ -3,7 +3,7 @@
 use crate::args::Mode;
 use crate::console::Console;
 use crate::preset::Preset;
-use layers::{Event, Score, Ties};
+use layers::{Average, Event, Score, Ties};
 use serde::Serialize;
 use std::io::{self, IsTerminal};
 use std::path::Path;
@@ -30,6 +30,7 @@ pub struct Start {
     pub batch_size: usize,
     pub learning_rate: f32,
     pub ties: Ties,
+    pub average: Option<Average>,
 }
 
 /// Hears what happens. Whoever listens to less leaves a method as it is.
@@ -100,7 +101,7 @@ impl Reporter for Json {
     }
 
     fn event(&mut self, event: Event) {
-        if let Event::EpochEnd { epoch, train, validation, seconds } = event {
+        if let Event::Epoch { epoch, train, validation, seconds } = event {
             self.record(&Record::Epoch {
                 epoch,
                 train_loss: train.loss(),
@@ -188,6 +189,11 @@ impl Reporter for Plain {
         self.console.line(format_args!(
             "Training: epochs {epochs}, batch size {batch_size}, learning rate {learning_rate}, seed {seed}"
         ));
+        if let Some(Average { keep, every }) = start.average {
+            self.console.line(format_args!(
+                "Judged and saved: a running average of the parameters, {keep} of it kept every {every} steps"
+            ));
+        }
         self.console.line(format_args!("Kernels: {kernels}, threads: {threads}"));
         if let Steps::Moving { images: total, .. } = &mut self.steps {
             *total = *images;
@@ -196,20 +202,19 @@ impl Reporter for Plain {
 
     fn event(&mut self, event: Event) {
         match (event, &mut self.steps) {
-            (Event::EpochStart { epoch }, Steps::Windows(window)) => {
-                *window = Score::default();
-                self.console.line(format_args!("--- Epoch {epoch} ---"));
-            }
-            (Event::EpochStart { .. }, Steps::Moving { seen, .. }) => *seen = Score::default(),
-            (Event::Step { step, score, .. }, Steps::Windows(window)) => {
+            (Event::Step { epoch, step, score, .. }, Steps::Windows(window)) => {
+                if step == 1 {
+                    *window = Score::default();
+                    self.console.line(format_args!("--- Epoch {epoch} ---"));
+                }
                 *window = sum(*window, score);
                 if step % WINDOW == 0 {
                     let window = std::mem::take(window);
                     self.window(step, window);
                 }
             }
-            (Event::Step { epoch, score, .. }, Steps::Moving { images, seen, drawn }) => {
-                *seen = sum(*seen, score);
+            (Event::Step { epoch, step, score, .. }, Steps::Moving { images, seen, drawn }) => {
+                *seen = if step == 1 { score } else { sum(*seen, score) };
                 if drawn.elapsed() >= REDRAW {
                     *drawn = Instant::now();
                     self.console.redraw(format_args!(
@@ -220,7 +225,7 @@ impl Reporter for Plain {
                     ));
                 }
             }
-            (Event::EpochEnd { epoch, train, validation: Some(validation), seconds }, steps) => {
+            (Event::Epoch { epoch, train, validation: Some(validation), seconds }, steps) => {
                 if matches!(steps, Steps::Moving { .. }) {
                     self.console.redraw("");
                 }

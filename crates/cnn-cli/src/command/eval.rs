@@ -9,7 +9,7 @@ use layers::{Model, Samples, evaluate};
 use mnist_io::Split;
 
 pub fn run(args: args::Eval) -> Result<()> {
-    let Model { network, parameters, normalization } = Model::load(&args.model)?;
+    let Model { network, parameters, normalization, .. } = Model::load(&args.model)?;
     let source = Source::new(args.data, None);
     let test = Normalized::new(source.load(Split::Test)?, normalization);
 

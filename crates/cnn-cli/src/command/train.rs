@@ -7,8 +7,11 @@ use crate::output;
 use crate::preset::Preset;
 use crate::progress::{Start, reporter};
 use anyhow::Result;
-use layers::{Kernels, Model, Network, Samples, Sgd, Ties, TrainConfig, evaluate, train};
+use layers::{
+    Kernels, Model, Network, Optimizer, Samples, Sgd, Ties, TrainConfig, TrainState, Trainer, evaluate,
+};
 use mnist_io::Split;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 /// What was asked for, checked: nothing of it is left to be refused but the images.
@@ -31,8 +34,21 @@ pub fn run(args: args::Train, kernels: Kernels) -> Result<()> {
 impl Job {
     fn new(args: args::Train, kernels: Kernels) -> Result<Self> {
         let args::Train {
-            preset, data, epochs, batch_size, learning_rate, seed, ties, out, progress, ..
+            preset,
+            data,
+            epochs,
+            batch_size,
+            learning_rate,
+            seed,
+            ties,
+            no_average,
+            out,
+            progress,
+            ..
         } = args;
+        let config = preset.config();
+        let optimizer = Optimizer::Sgd(Sgd { learning_rate, ..Sgd::default() });
+        let average = config.average.filter(|_| !no_average);
         let out = out.unwrap_or_else(|| format!("{}.safetensors", preset.name()).into());
         output::check(&out)?;
         let ties = ties.unwrap_or(preset.ties());
@@ -40,7 +56,7 @@ impl Job {
             preset,
             ties,
             network: Network::with_kernels(&preset.spec(ties), kernels)?,
-            config: TrainConfig { epochs, batch_size, sgd: Sgd { learning_rate }, seed },
+            config: TrainConfig { epochs, batch_size, seed, optimizer, average, ..config },
             limited_by_preset: data.limit.is_none() && preset.limit().is_some(),
             source: Source::new(data, preset.limit()),
             out,
@@ -58,10 +74,17 @@ impl Job {
         }
 
         let Self { network, config, source, out, .. } = self;
-        let mut parameters = network.initial_parameters(config.seed);
-        train(&network, &mut parameters, &config, &training, Some(&test), |event| reporter.event(event))
+        let state = TrainState::new(&config, network.initial_parameters(config.seed))?;
+        let parameters = Trainer::new(&network, config, &training, Some(&test), state)
+            .and_then(|mut trainer| {
+                trainer.run(|_, event| {
+                    reporter.event(event);
+                    ControlFlow::Continue(())
+                })?;
+                Ok(trainer.into_state().into_result())
+            })
             .map_err(|error| source.blame(error))?;
-        let model = Model { network, parameters, normalization: CENTERED };
+        let model = Model { network, parameters, normalization: CENTERED, class_names: Vec::new() };
         model.save(&out)?;
         reporter.saved(&out);
         reporter.test(evaluate(&model.network, &model.parameters, &test, JUDGE_BATCH, |_| ())?);
@@ -69,7 +92,7 @@ impl Job {
     }
 
     fn start(&self, training: &Normalized, test: &Normalized) -> Start {
-        let TrainConfig { epochs, batch_size, sgd, seed } = self.config;
+        let TrainConfig { epochs, batch_size, seed, optimizer, average, .. } = self.config;
         Start {
             preset: self.preset,
             data: self.source.to_string(),
@@ -81,8 +104,9 @@ impl Job {
             kernels: self.network.kernels().name(),
             epochs,
             batch_size,
-            learning_rate: sgd.learning_rate,
+            learning_rate: optimizer.learning_rate(),
             ties: self.ties,
+            average,
         }
     }
 }

@@ -4,11 +4,12 @@ use super::JUDGE_BATCH;
 use crate::args;
 use crate::data::{CENTERED, Normalized, Source};
 use crate::output;
-use crate::preset::{BATCH_SIZE, EPOCHS, LEARNING_RATE, Preset};
+use crate::preset::{EPOCHS, Preset};
 use crate::progress::{Plain, Reporter, WINDOW};
 use anyhow::Result;
-use layers::{Kernels, Model, Network, Samples, Score, Sgd, TrainConfig, evaluate, train};
+use layers::{Kernels, Model, Network, Samples, Score, TrainConfig, TrainState, Trainer, evaluate};
 use mnist_io::Split;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 pub fn run(args: args::Tutorial, kernels: Kernels) -> Result<()> {
@@ -16,8 +17,7 @@ pub fn run(args: args::Tutorial, kernels: Kernels) -> Result<()> {
     output::check(&out)?;
     let preset = Preset::Tutorial;
     let network = Network::with_kernels(&preset.spec(preset.ties()), kernels)?;
-    let sgd = Sgd { learning_rate: LEARNING_RATE };
-    let config = TrainConfig { epochs: EPOCHS, batch_size: BATCH_SIZE, sgd, seed: args.seed };
+    let config = TrainConfig { seed: args.seed, ..preset.config() };
     let source = Source::sample();
     let training = Normalized::new(source.load(Split::Train)?, CENTERED);
     let test = Normalized::new(source.load(Split::Test)?, CENTERED);
@@ -35,9 +35,9 @@ pub fn run(args: args::Tutorial, kernels: Kernels) -> Result<()> {
     ));
 
     plain.say("\n--- The untrained CNN ---");
-    let mut parameters = network.initial_parameters(config.seed);
+    let state = TrainState::new(&config, network.initial_parameters(config.seed))?;
     let mut before = Score::default();
-    let score = evaluate(&network, &parameters, &test, WINDOW, |seen| {
+    let score = evaluate(&network, state.current(), &test, WINDOW, |seen| {
         plain.window(seen.images, difference(seen, before));
         before = seen;
     })?;
@@ -49,9 +49,14 @@ pub fn run(args: args::Tutorial, kernels: Kernels) -> Result<()> {
     ));
 
     plain.say("\n--- Training the CNN ---");
-    train(&network, &mut parameters, &config, &training, None, |event| plain.event(event))?;
+    let mut trainer = Trainer::new(&network, config, &training, None, state)?;
+    trainer.run(|_, event| {
+        plain.event(event);
+        ControlFlow::Continue(())
+    })?;
+    let parameters = trainer.into_state().into_result();
     plain.say("");
-    let model = Model { network, parameters, normalization: CENTERED };
+    let model = Model { network, parameters, normalization: CENTERED, class_names: Vec::new() };
     plain.test(evaluate(&model.network, &model.parameters, &test, JUDGE_BATCH, |_| ())?);
     model.save(&out)?;
     plain.say("");

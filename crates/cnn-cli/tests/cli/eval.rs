@@ -8,7 +8,7 @@ fn write_model(path: &Path, input: [usize; 3], classes: usize, normalization: No
     let spec = NetworkSpec::new(input).with(Flatten).with(Dense::new(classes));
     let network = Network::new(&spec).unwrap();
     let parameters = network.zero_parameters();
-    Model { network, parameters, normalization }.save(path).unwrap();
+    Model { network, parameters, normalization, class_names: Vec::new() }.save(path).unwrap();
 }
 
 const CENTERED: Normalization = Normalization { mean: 0.5, std: 1.0 };
