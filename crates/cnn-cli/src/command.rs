@@ -2,6 +2,7 @@
 
 pub mod convolve;
 pub mod eval;
+pub mod gradcheck;
 pub mod train;
 pub mod tutorial;
 

@@ -45,6 +45,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Tutorial(args) => command::tutorial::run(args, kernels),
         Command::Train(args) => command::train::run(args, kernels),
         Command::Eval(args) => command::eval::run(args),
+        Command::Gradcheck(args) => command::gradcheck::run(args, kernels),
         Command::Convolve(args) => command::convolve::run(args, kernels),
     })
 }

@@ -4,6 +4,7 @@
 mod convolve;
 mod data;
 mod eval;
+mod gradcheck;
 mod train;
 mod tutorial;
 mod usage;
