@@ -61,6 +61,7 @@ mod spec;
 mod summary;
 mod text;
 mod trainer;
+pub mod weights;
 mod workspace;
 
 pub use augment::{Augment, Augmentation};

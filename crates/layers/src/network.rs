@@ -101,7 +101,7 @@ impl Network {
     }
 
     /// The names, shapes and places.
-    pub(crate) fn layout(&self) -> &Layout {
+    pub(crate) fn layout(&self) -> &Arc<Layout> {
         &self.layout
     }
 

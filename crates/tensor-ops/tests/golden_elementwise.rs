@@ -1,5 +1,6 @@
 //! The reference tensors of the elementwise operations and of batch normalisation, against `naive` in `f64` and
 //! `f32` and against all kernels. The other operations are in `golden.rs`.
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 mod common;
 
