@@ -1,0 +1,129 @@
+//! Checkpoints: a run goes on from one to the same bytes, however it was interrupted.
+
+mod bars;
+
+use bars::{NETWORK, bars, config};
+use layers::{Checkpoint, Images, Model, Network, Normalization, TrainConfig, TrainState, Trainer};
+use std::fs;
+use std::path::Path;
+
+const NORMALIZATION: Normalization = Normalization { mean: 0.5, std: 0.25 };
+
+/// Trains from a checkpoint, or from the start where there is none, for so many events; saves; says whether it is done.
+fn train_on(path: &Path, epochs: usize, events: usize) -> bool {
+    let (x, labels) = bars();
+    let samples = Images::new(x.view(), &labels).unwrap();
+    let names = ["lying".to_owned(), "standing".to_owned()];
+    let (network, config, state) = match path.exists() {
+        true => {
+            let Checkpoint { network, config, state, normalization, class_names } =
+                Checkpoint::load(path).unwrap();
+            assert_eq!((normalization, class_names.as_slice()), (NORMALIZATION, names.as_slice()));
+            (network, config, state)
+        }
+        false => {
+            let network = Network::new(&NETWORK.parse().unwrap()).unwrap();
+            let config = TrainConfig { epochs, ..config() };
+            let state = TrainState::new(&config, network.initial_parameters(config.seed)).unwrap();
+            (network, config, state)
+        }
+    };
+    let mut trainer = Trainer::new(&network, config, &samples, Some(&samples), state).unwrap();
+    for _ in 0..events {
+        if trainer.advance().unwrap().is_none() {
+            break;
+        }
+    }
+    Checkpoint::save(path, &network, NORMALIZATION, &names, trainer.config(), trainer.state()).unwrap();
+    trainer.is_done()
+}
+
+#[test]
+fn a_run_goes_on_from_its_checkpoint_to_the_same_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = folder.path().join("whole.ckpt");
+    assert!(train_on(&whole, 4, usize::MAX));
+    for pause in [1, 3, 8, 9] {
+        let parts = folder.path().join(format!("{pause}.ckpt"));
+        while !train_on(&parts, 4, pause) {}
+        assert!(fs::read(&parts).unwrap() == fs::read(&whole).unwrap(), "paused every {pause} events");
+    }
+    // A checkpoint is also a model: the one that the run keeps.
+    let model = Model::load(&whole).unwrap();
+    let checkpoint = Checkpoint::load(&whole).unwrap();
+    assert_eq!(&model.parameters, checkpoint.state.result());
+    assert_eq!(model.class_names, ["lying", "standing"]);
+
+    let plain = folder.path().join("model.safetensors");
+    model.save(&plain).unwrap();
+    let error = Checkpoint::load(&plain).unwrap_err().to_string();
+    assert_eq!(error, format!("{}: expected a training run, found a model", plain.display()));
+}
+
+/// Any bytes are a checkpoint or an error.
+#[test]
+fn damaged_checkpoints_never_panic() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.ckpt");
+    train_on(&path, 4, 2);
+    let whole = fs::read(&path).unwrap();
+    let header = 8 + u64::from_le_bytes(whole[..8].try_into().unwrap()) as usize;
+    for position in (0..header).step_by(3) {
+        let mut bytes = whole.clone();
+        bytes[position] ^= 1;
+        fs::write(&path, &bytes).unwrap();
+        if let Ok(Checkpoint { network, config, state, .. }) = Checkpoint::load(&path) {
+            let (x, labels) = bars();
+            let samples = Images::new(x.view(), &labels).unwrap();
+            // What was read is fit to be trained on, or is refused.
+            let _ = Trainer::new(&network, config, &samples, Some(&samples), state)
+                .map(|mut trainer| trainer.advance());
+        }
+    }
+    for length in [0, 7, 8, 100, header, whole.len() - 1] {
+        fs::write(&path, &whole[..length]).unwrap();
+        Checkpoint::load(&path).unwrap_err();
+    }
+}
+
+/// Not a test by itself: the process that [`killed_at_any_moment`] starts and kills.
+#[test]
+fn train_in_a_process_of_its_own() {
+    if let Some(path) = std::env::var_os(RUN) {
+        while !train_on(Path::new(&path), EPOCHS, 1) {}
+    }
+}
+
+/// Names the checkpoint for the process of its own.
+const RUN: &str = "LAYERS_TEST_RUN";
+
+/// Enough for fifty processes to be killed before the last one is done.
+const EPOCHS: usize = 120;
+
+/// SIGKILL at fifty random moments, while it trains or writes; each time another process goes on.
+#[test]
+fn killed_at_any_moment() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = folder.path().join("whole.ckpt");
+    assert!(train_on(&whole, EPOCHS, usize::MAX));
+
+    let seed = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().subsec_nanos();
+    println!("seed {seed}");
+    let killed = folder.path().join("killed.ckpt");
+    let start = || {
+        let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "train_in_a_process_of_its_own"]).env(RUN, &killed);
+        command.stdout(std::process::Stdio::null()).spawn().unwrap()
+    };
+    let mut random = u64::from(seed);
+    for _ in 0..50 {
+        // Knuth's MMIX generator.
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let mut process = start();
+        std::thread::sleep(std::time::Duration::from_micros(random >> 44 & 0x7fff));
+        process.kill().unwrap();
+        assert!(!process.wait().unwrap().success(), "the run is too short to be killed fifty times");
+    }
+    assert!(start().wait().unwrap().success());
+    assert!(fs::read(&killed).unwrap() == fs::read(&whole).unwrap(), "seed {seed}");
+}
