@@ -1,5 +1,5 @@
-//! The operations of a small convolutional network: convolution, pooling, dense layers, softmax and
-//! cross-entropy, each with its gradients.
+//! The operations of a small convolutional network: convolution, pooling, dense layers, activations, batch
+//! normalisation, softmax and cross-entropy, each with its gradients.
 //!
 //! Every operation is a pure function on buffers the caller owns. A *geometry* ([`Conv2dGeometry`],
 //! [`Pool2dGeometry`]) is computed and checked once, apart from the loops; after that a call only compares

@@ -70,6 +70,7 @@ fn json_has_an_object_a_line_and_the_same_figures_as_text() {
             "batch_size",
             "learning_rate",
             "ties",
+            "average",
         ],
     );
     for epoch in [first, second] {
