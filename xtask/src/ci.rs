@@ -52,6 +52,7 @@ impl Ci {
             command("cargo doc --workspace --no-deps").env("RUSTDOCFLAGS", "-D warnings"),
         )?;
         steps.run("examples", &mut command("cargo build --workspace --examples"))?;
+        steps.run("the tutorial's example", &mut command("cargo run -p layers --example tutorial"))?;
         steps.run("benches as tests", &mut command("cargo test --workspace --benches"))?;
 
         steps.print();

@@ -88,10 +88,11 @@ pub enum Error {
     /// A set without samples.
     #[error("expected at least 1 sample to train on or to judge by, found 0")]
     NoSamples,
-    /// Training led to a loss that is not a number or infinite.
+    /// Training led to a loss or to parameters that are not a number or infinite.
     #[error(
         "training diverged in epoch {epoch}, step {step}: the loss is {loss} at learning rate {learning_rate}; \
-         try a smaller one"
+         try a smaller one{}",
+        kept(checkpoint)
     )]
     Diverged {
         /// From 1.
@@ -102,6 +103,8 @@ pub enum Error {
         loss: f32,
         /// The learning rate of that step.
         learning_rate: f32,
+        /// The file with the state at the end of the last good epoch, if one was kept.
+        checkpoint: Option<PathBuf>,
     },
     /// Training that may end early needs samples to validate with.
     #[error("training with patience needs a validation set, found none")]
@@ -148,6 +151,13 @@ pub enum Error {
         /// What was expected and what was found.
         problem: String,
     },
+}
+
+/// Where the last good state is.
+fn kept(checkpoint: &Option<PathBuf>) -> String {
+    checkpoint
+        .as_ref()
+        .map_or(String::new(), |path| format!("; the last good state is in {}", path.display()))
 }
 
 /// Why a layer does not fit its input.

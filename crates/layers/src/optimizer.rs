@@ -72,23 +72,31 @@ impl Optimizer {
         gradients: &[f32],
         moments: &mut Moments,
     ) -> Result<()> {
-        let expected = parameters.len();
-        let (first, second) = self.uses();
-        for (what, expected, found) in [
-            ("gradients", expected, gradients.len()),
-            ("first moments", if first { expected } else { 0 }, moments.first.len()),
-            ("second moments", if second { expected } else { 0 }, moments.second.len()),
-        ] {
-            if found != expected {
-                return Err(Error::Foreign { what, expected, found });
-            }
+        let (expected, found) = (parameters.len(), gradients.len());
+        if found != expected {
+            return Err(Error::Foreign { what: "gradients", expected, found });
         }
+        self.check_moments(expected, moments)?;
         moments.steps += 1;
         match self {
             Self::Sgd(sgd) => sgd.step(learning_rate, parameters, gradients, moments),
             Self::Adam(adam) => adam.step(false, learning_rate, parameters, gradients, moments),
             Self::AdamW(adam) => adam.step(true, learning_rate, parameters, gradients, moments),
             Self::RmsProp(rms_prop) => rms_prop.step(learning_rate, parameters, gradients, moments),
+        }
+        Ok(())
+    }
+
+    /// Fails where `moments` are not this optimiser's over so many parameters.
+    pub(crate) fn check_moments(&self, parameters: usize, moments: &Moments) -> Result<()> {
+        let (first, second) = self.uses();
+        for (what, used, found) in
+            [("first moments", first, moments.first.len()), ("second moments", second, moments.second.len())]
+        {
+            let expected = if used { parameters } else { 0 };
+            if found != expected {
+                return Err(Error::Foreign { what, expected, found });
+            }
         }
         Ok(())
     }

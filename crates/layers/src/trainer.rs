@@ -5,12 +5,13 @@ use crate::layer::Draw;
 use crate::random::{Purpose, stream};
 use crate::samples::{Batch, check_samples};
 use crate::{
-    Augmentation, Error, Loss, Moments, Network, Optimizer, Parameters, Result, Samples, Schedule, Score,
-    Sgd, Workspace, clip_norm,
+    Augmentation, Checkpoint, Error, Loss, Moments, Network, Normalization, Optimizer, Parameters, Result,
+    Samples, Schedule, Score, Sgd, Workspace, clip_norm,
 };
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::time::Instant;
 
 /// How to train.
@@ -125,6 +126,26 @@ impl TrainState {
         Ok(Self { parameters, moments, average, best, progress: Progress::default() })
     }
 
+    /// Fails where this is not the state of such a run.
+    fn check(&self, network: &Network, config: &TrainConfig) -> Result<()> {
+        for parameters in
+            [Some(&self.parameters), self.average.as_ref(), self.best.as_ref()].into_iter().flatten()
+        {
+            parameters.check(network.layout())?;
+        }
+        config.optimizer.check_moments(network.parameter_count(), &self.moments)?;
+        for (what, expected, found) in [
+            ("average", config.average.is_some(), self.average.is_some()),
+            ("best parameters", config.patience.is_some(), self.best.is_some()),
+        ] {
+            if expected != found {
+                let (expected, found) = if expected { ("some", "none") } else { ("none", "some") };
+                return Err(Error::Setting { what, expected, found: found.into() });
+            }
+        }
+        Ok(())
+    }
+
     /// What to judge and to keep now: the running average, if there is one.
     pub fn current(&self) -> &Parameters {
         self.average.as_ref().unwrap_or(&self.parameters)
@@ -184,6 +205,17 @@ pub struct Trainer<'a> {
     /// The order of the current epoch's samples.
     order: Vec<usize>,
     seconds: f64,
+    /// Where the state goes at each epoch's end, and what goes with it.
+    keep: Option<Keep<'a>>,
+    /// Whether something was written there.
+    kept: bool,
+}
+
+/// What a checkpoint needs beside the run.
+struct Keep<'a> {
+    path: &'a Path,
+    normalization: Normalization,
+    class_names: &'a [String],
 }
 
 impl<'a> Trainer<'a> {
@@ -200,6 +232,7 @@ impl<'a> Trainer<'a> {
         state: TrainState,
     ) -> Result<Self> {
         config.check(network)?;
+        state.check(network, &config)?;
         for samples in [Some(train), validation].into_iter().flatten() {
             check_samples(network, samples)?;
         }
@@ -223,9 +256,23 @@ impl<'a> Trainer<'a> {
             batch,
             order: Vec::new(),
             seconds: 0.0,
+            keep: None,
+            kept: false,
         };
         trainer.shuffle();
         Ok(trainer)
+    }
+
+    /// Writes a [`Checkpoint`] to `path` at the end of each epoch, once its parameters are known to be finite. The error of
+    /// a run that diverges then names it.
+    pub fn keep(&mut self, path: &'a Path, normalization: Normalization, class_names: &'a [String]) {
+        self.keep = Some(Keep { path, normalization, class_names });
+    }
+
+    fn diverged(&self, loss: f32, learning_rate: f32) -> Error {
+        let Progress { epochs, steps, .. } = self.state.progress;
+        let checkpoint = self.keep.as_ref().filter(|_| self.kept).map(|keep| keep.path.to_owned());
+        Error::Diverged { epoch: epochs + 1, step: steps + 1, loss, learning_rate, checkpoint }
     }
 
     /// The state between two steps.
@@ -252,13 +299,14 @@ impl<'a> Trainer<'a> {
     pub fn is_done(&self) -> bool {
         let Progress { epochs, best, .. } = self.state.progress;
         let patience = self.config.patience.zip(best);
-        epochs >= self.config.epochs || patience.is_some_and(|(patience, (_, at))| epochs - at > patience)
+        epochs >= self.config.epochs
+            || patience.is_some_and(|(patience, (_, at))| epochs.saturating_sub(at) > patience)
     }
 
     /// Makes the next step or, behind an epoch's last step, judges the epoch; `None` when the run is done.
     ///
     /// # Errors
-    /// A loss or parameters that are no longer finite.
+    /// A loss or parameters that are no longer finite; a checkpoint that cannot be written.
     pub fn advance(&mut self) -> Result<Option<Event>> {
         if self.is_done() {
             return Ok(None);
@@ -301,12 +349,7 @@ impl<'a> Trainer<'a> {
         let draw = Draw { seed: config.seed, step: index };
         let step = network.gradients(&state.parameters, x, labels, &config.loss, draw, workspace)?;
         if !step.loss.is_finite() {
-            return Err(Error::Diverged {
-                epoch: epochs + 1,
-                step: steps + 1,
-                loss: step.loss,
-                learning_rate,
-            });
+            return Err(self.diverged(step.loss, learning_rate));
         }
         if let Some(limit) = config.clip_norm {
             clip_norm(&mut workspace.gradients, limit);
@@ -333,13 +376,14 @@ impl<'a> Trainer<'a> {
     }
 
     fn end_epoch(&mut self) -> Result<Event> {
+        if !self.state.parameters.values().iter().all(|value| value.is_finite()) {
+            // The last step did it: its loss was still a number.
+            self.state.progress.steps -= 1;
+            return Err(self.diverged(f32::NAN, self.config.optimizer.learning_rate()));
+        }
         let Self { network, validation, state, workspace, batch, .. } = self;
         let progress = state.progress;
         let epoch = progress.epochs + 1;
-        if !state.parameters.values().iter().all(|value| value.is_finite()) {
-            let learning_rate = self.config.optimizer.learning_rate();
-            return Err(Error::Diverged { epoch, step: progress.steps, loss: f32::NAN, learning_rate });
-        }
         let judge =
             |samples| judge_all(network, state.current(), samples, workspace.activations(), batch, |_| ());
         let validation = validation.map(judge).transpose()?;
@@ -355,6 +399,10 @@ impl<'a> Trainer<'a> {
         state.progress = Progress { epochs: epoch, steps: 0, score: Score::default(), best };
         let seconds = std::mem::take(&mut self.seconds);
         self.shuffle();
+        if let Some(Keep { path, normalization, class_names }) = &self.keep {
+            Checkpoint::save(path, self.network, *normalization, class_names, &self.config, &self.state)?;
+            self.kept = true;
+        }
         Ok(Event::Epoch { epoch, train: progress.score, validation, seconds })
     }
 
@@ -376,6 +424,10 @@ impl TrainConfig {
         };
         if self.batch_size == 0 {
             return Err(Error::EmptyBatch);
+        }
+        if self.epochs as u64 > u64::from(u32::MAX) {
+            let found = self.epochs.to_string();
+            return Err(Error::Setting { what: "epochs", expected: "a number of at most 32 bits", found });
         }
         share("clip norm", self.clip_norm, |value| value > 0.0, "a number above 0")?;
         let keep = self.average.map(|average| average.keep);

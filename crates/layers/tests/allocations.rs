@@ -1,7 +1,10 @@
 //! A training step and an inference allocate nothing, on one thread and on several, with any kernels.
 
 use layers::ndarray::Array4;
-use layers::{Adam, Draw, Kernels, Loss, Network, NetworkSpec, Optimizer};
+use layers::{
+    Adam, Augment, Augmentation, Average, Draw, Images, Kernels, Loss, Network, NetworkSpec, Optimizer,
+    TrainConfig, TrainState, Trainer,
+};
 
 #[global_allocator]
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;
@@ -49,5 +52,33 @@ fn a_step_allocates_nothing() {
                 assert_eq!(blocks, 0, "{kernels} kernels, batch {batch}");
             });
         }
+    }
+
+    // A trainer's step gathers and augments its batch, too.
+    let network = Network::new(&spec).unwrap();
+    let x = Array4::from_shape_fn((640, 12, 12, 2), |(n, i, j, c)| (n + 3 * i + 5 * j + c) as f32 % 7.0);
+    let labels: Vec<usize> = (0..640).map(|n| n % 5).collect();
+    let samples = Images::new(x.view(), &labels).unwrap();
+    let augmentation = Augmentation::new([
+        Augment::Rotate { degrees: 9.0 },
+        Augment::Elastic { pixels: 1.0, smoothness: 3.0 },
+    ]);
+    for batch_size in [2, 64] {
+        let config = TrainConfig {
+            batch_size,
+            augmentation: augmentation.clone(),
+            clip_norm: Some(1.0),
+            average: Some(Average { keep: 0.9, every: 1 }),
+            ..TrainConfig::default()
+        };
+        let state = TrainState::new(&config, network.initial_parameters(1)).unwrap();
+        let mut trainer = Trainer::new(&network, config, &samples, None, state).unwrap();
+        pool.install(|| {
+            (0..4).for_each(|_| drop(trainer.advance().unwrap()));
+            let before = dhat::HeapStats::get().total_blocks;
+            (0..5).for_each(|_| drop(trainer.advance().unwrap()));
+            let blocks = dhat::HeapStats::get().total_blocks - before;
+            assert_eq!(blocks, 0, "a trainer's step with batches of {batch_size}");
+        });
     }
 }

@@ -3,8 +3,12 @@
 mod bars;
 
 use bars::{NETWORK, bars, config};
-use layers::{Checkpoint, Images, Model, Network, Normalization, TrainConfig, TrainState, Trainer};
+use layers::{
+    Checkpoint, Curve, Images, Model, Network, Normalization, Optimizer, Schedule, Sgd, TrainConfig,
+    TrainState, Trainer,
+};
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 const NORMALIZATION: Normalization = Normalization { mean: 0.5, std: 0.25 };
@@ -126,4 +130,48 @@ fn killed_at_any_moment() {
     }
     assert!(start().wait().unwrap().success());
     assert!(fs::read(&killed).unwrap() == fs::read(&whole).unwrap(), "seed {seed}");
+}
+
+#[test]
+fn a_run_that_diverges_names_its_last_good_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.ckpt");
+    let (x, labels) = bars();
+    let samples = Images::new(x.view(), &labels).unwrap();
+    let network = Network::new(&NETWORK.parse().unwrap()).unwrap();
+    let schedule = Schedule { warmup: 0.0, curve: Curve::Exponential { factor: 1e30 } };
+    let optimizer = Optimizer::Sgd(Sgd::default());
+    let config = TrainConfig { epochs: 9, schedule, optimizer, average: None, patience: None, ..config() };
+    let state = TrainState::new(&config, network.initial_parameters(0)).unwrap();
+    let mut trainer = Trainer::new(&network, config, &samples, None, state).unwrap();
+    trainer.keep(&path, NORMALIZATION, &[]);
+    let error = trainer.run(|_, _| ControlFlow::Continue(())).unwrap_err().to_string();
+    assert!(error.starts_with("training diverged in epoch 2, step "), "{error}");
+    assert!(error.contains(" at learning rate 10000000000000000000000000000;"), "{error}");
+    assert!(error.ends_with(&format!("; the last good state is in {}", path.display())), "{error}");
+    let kept = Checkpoint::load(&path).unwrap().state;
+    assert_eq!(kept.progress.epochs, 1);
+    assert!(kept.parameters.values().iter().all(|value| value.is_finite()));
+}
+
+#[test]
+fn a_state_of_another_run_is_refused() {
+    let (x, labels) = bars();
+    let samples = Images::new(x.view(), &labels).unwrap();
+    let network = Network::new(&NETWORK.parse().unwrap()).unwrap();
+    let check = |change: fn(&mut TrainState, &mut TrainConfig), expected: &str| {
+        let mut config = config();
+        let mut state = TrainState::new(&config, network.initial_parameters(0)).unwrap();
+        change(&mut state, &mut config);
+        let error = Trainer::new(&network, config, &samples, Some(&samples), state).map(|_| ()).unwrap_err();
+        assert_eq!(error.to_string(), expected);
+    };
+    let found = "first moments: made for another network: expected 0 numbers, found 182";
+    check(|_, config| config.optimizer = Optimizer::Sgd(Sgd::default()), found);
+    check(|state, _| state.average = None, "average: expected some, found none");
+    check(|_, config| config.patience = None, "best parameters: expected none, found some");
+    check(
+        |_, config| config.epochs = usize::MAX,
+        "epochs: expected a number of at most 32 bits, found 18446744073709551615",
+    );
 }
