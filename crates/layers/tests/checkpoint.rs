@@ -28,7 +28,8 @@ fn train_on(path: &Path, epochs: usize, events: usize) -> bool {
         }
         false => {
             let network = Network::new(&NETWORK.parse().unwrap()).unwrap();
-            let config = TrainConfig { epochs, ..config() };
+            // A patience that never runs out: the best parameters are kept, and the run has its full length.
+            let config = TrainConfig { epochs, patience: Some(epochs), ..config() };
             let state = TrainState::new(&config, network.initial_parameters(config.seed)).unwrap();
             (network, config, state)
         }
