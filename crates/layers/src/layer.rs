@@ -48,6 +48,11 @@ macro_rules! layers {
                 match self { $(Self::$layer(_) => $layer::FOLLOWS,)* }
             }
 
+            /// Whether it gives flat rows, whatever it is given.
+            pub(crate) fn is_flat(&self) -> bool {
+                match self { $(Self::$layer(_) => $layer::FLAT,)* }
+            }
+
             /// The operation that this layer is on an input of this shape.
             pub(crate) fn plan(&self, input: Shape, context: &mut Context) -> Result<Box<dyn Operation>, Misfit> {
                 match self { $(Self::$layer(layer) => layer.plan(input, context),)* }
@@ -93,6 +98,9 @@ pub(crate) trait Settings: Sized {
 
     /// Whether a line of text writes the layer behind the one before it, without a comma.
     const FOLLOWS: bool = false;
+
+    /// Whether it gives flat rows, whatever it is given.
+    const FLAT: bool = false;
 
     /// Reads what stands behind the word.
     fn parse(words: &mut Words) -> Result<Self, String>;

@@ -70,10 +70,7 @@ pub use error::{Error, Misfit, Result};
 pub use evaluate::{Score, evaluate};
 pub use gradcheck::{Gradcheck, GradcheckRow, gradcheck};
 pub use initializer::Initializer;
-pub use layer::{
-    AvgPool2d, BatchNorm2d, Conv2d, Dense, Draw, Dropout, Flatten, Gelu, GlobalAvgPool2d, Layer, LeakyRelu,
-    MaxPool2d, MinPool2d, Relu, Residual, Sigmoid, Softmax, Tanh,
-};
+pub use layer::*;
 pub use loss::{CrossEntropy, Loss, Reduction};
 pub use model::{Model, Normalization};
 pub use network::{Network, Step};

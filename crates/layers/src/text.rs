@@ -107,7 +107,7 @@ impl<'a> Words<'a> {
             if matches!(layer, Layer::Dense(_)) && !flat {
                 layers.push(Flatten.into());
             }
-            flat = is_flat(&layer, flat);
+            flat |= layer.is_flat();
             layers.push(layer);
         }
     }
@@ -121,14 +121,6 @@ impl<'a> Words<'a> {
     pub fn layer(&mut self, known: &[&str]) -> Result<usize, String> {
         let expected = format!("a layer ({})", known.join(", "));
         self.read(&expected, |word| known.iter().position(|known| *known == word))
-    }
-}
-
-/// Whether rows are flat behind `layer`, given whether they were before it.
-fn is_flat(layer: &Layer, before: bool) -> bool {
-    match layer {
-        Layer::Dense(_) | Layer::Flatten(_) | Layer::GlobalAvgPool2d(_) => true,
-        _ => before,
     }
 }
 
@@ -164,7 +156,7 @@ pub(crate) fn layers(layers: &[Layer]) -> String {
         let implied = matches!(layer, Layer::Flatten(_))
             && !flat
             && matches!(layers.get(index + 1), Some(Layer::Dense(_)));
-        flat = is_flat(layer, flat);
+        flat |= layer.is_flat();
         if implied {
             continue;
         }

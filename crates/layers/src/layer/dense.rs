@@ -34,6 +34,7 @@ impl Dense {
 
 impl Settings for Dense {
     const WORD: &'static str = "dense";
+    const FLAT: bool = true;
 
     fn parse(words: &mut Words) -> Result<Self, String> {
         let mut layer = Self::new(words.number("a number of outputs")?);

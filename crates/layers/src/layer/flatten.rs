@@ -11,6 +11,7 @@ pub struct Flatten;
 
 impl Settings for Flatten {
     const WORD: &'static str = "flatten";
+    const FLAT: bool = true;
 
     fn parse(_words: &mut Words) -> Result<Self, String> {
         Ok(Self)

@@ -12,6 +12,7 @@ pub struct GlobalAvgPool2d;
 
 impl Settings for GlobalAvgPool2d {
     const WORD: &'static str = "globalavgpool";
+    const FLAT: bool = true;
 
     fn parse(_words: &mut Words) -> Result<Self, String> {
         Ok(Self)
