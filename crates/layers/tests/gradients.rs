@@ -13,7 +13,7 @@ const NETWORKS: [&str; 11] = [
     "6x6x3: residual(conv 8 3 same stride 2 relu | conv 8 1 stride 2 batchnorm), dense 2",
     "6x6x4: dropout 0.3 spatial, conv 4 3 gelu, dense 6, dropout 0.5, dense 3",
     "5x5x2: conv 3 5 same, softmax",
-    "12x12: conv 24 3 relu, conv 40 3 relu, maxpool 2, dense 33 relu, dense 10",
+    "9x9: conv 17 3 relu, conv 33 3 relu, maxpool 2, dense 18 relu, dense 10",
 ];
 
 #[test]
