@@ -3,6 +3,7 @@
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use tensor_ops::ndarray::{ArrayView2, ArrayViewMut2, NdFloat};
+use tensor_ops::softmax::check_labels;
 
 /// How the losses of a batch become one number. PyTorch's `none` is what the functions write to `losses`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,7 +60,7 @@ impl Loss {
         match self {
             Self::CrossEntropy(settings) => cross_entropy(settings, y, labels, None, dy),
             Self::MeanSquaredError => {
-                check_labels(y, labels)?;
+                check_labels(y.dim(), labels)?;
                 // The targets stand where their gradient will be.
                 dy.fill(T::zero());
                 labels.iter().enumerate().for_each(|(n, &label)| dy[[n, label]] = T::one());
@@ -100,7 +101,7 @@ pub fn cross_entropy<T: NdFloat>(
     mut dlogits: ArrayViewMut2<T>,
 ) -> Result<T> {
     let classes = logits.dim().1;
-    check_labels(logits, labels)?;
+    check_labels(logits.dim(), labels)?;
     settings.check(classes)?;
     let smoothing: T = number_from(settings.label_smoothing);
     let weight = |class: usize| {
@@ -190,18 +191,6 @@ pub fn mean_squared_error<T: NdFloat>(
         *dy = (y - t + y - t) / divisor;
     }
     Ok(sum / divisor)
-}
-
-/// Fails unless there is a label for each row, each below the number of columns.
-fn check_labels<T>(y: ArrayView2<T>, labels: &[usize]) -> Result<()> {
-    let (expected, classes) = y.dim();
-    if labels.len() != expected {
-        return Err(tensor_ops::Error::LabelCount { expected, found: labels.len() }.into());
-    }
-    match labels.iter().enumerate().find(|&(_, &label)| label >= classes) {
-        Some((index, &found)) => Err(tensor_ops::Error::Label { index, classes, found }.into()),
-        None => Ok(()),
-    }
 }
 
 fn number<T: NdFloat>(count: usize) -> T {

@@ -76,7 +76,10 @@ fn max_and_sum(logits: &[f32]) -> (f64, f64) {
 }
 
 /// Fails unless there is one label a row of `(rows, classes)`, each below `classes`.
-pub(crate) fn check_labels((rows, classes): (usize, usize), labels: &[usize]) -> Result<()> {
+///
+/// # Errors
+/// Another number of labels than rows; the first label that names no class.
+pub fn check_labels((rows, classes): (usize, usize), labels: &[usize]) -> Result<()> {
     if labels.len() != rows {
         return Err(Error::LabelCount { expected: rows, found: labels.len() });
     }
