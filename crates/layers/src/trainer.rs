@@ -269,10 +269,11 @@ impl<'a> Trainer<'a> {
         self.keep = Some(Keep { path, normalization, class_names });
     }
 
-    fn diverged(&self, loss: f32, learning_rate: f32) -> Error {
-        let Progress { epochs, steps, .. } = self.state.progress;
+    /// What ends a run at a step, counted from 1, of the current epoch.
+    fn diverged(&self, step: usize, loss: f32, learning_rate: f32) -> Error {
+        let epoch = self.state.progress.epochs + 1;
         let checkpoint = self.keep.as_ref().filter(|_| self.kept).map(|keep| keep.path.to_owned());
-        Error::Diverged { epoch: epochs + 1, step: steps + 1, loss, learning_rate, checkpoint }
+        Error::Diverged { epoch, step, loss, learning_rate, checkpoint }
     }
 
     /// The state between two steps.
@@ -333,9 +334,9 @@ impl<'a> Trainer<'a> {
 
     fn step(&mut self) -> Result<Event> {
         let started = Instant::now();
+        let steps_per_epoch = self.steps_per_epoch();
         let Self { network, config, train, state, workspace, batch, order, .. } = self;
         let Progress { epochs, steps, .. } = state.progress;
-        let steps_per_epoch = train.len().div_ceil(config.batch_size);
         let index = (epochs * steps_per_epoch + steps) as u64;
         let factor = config.schedule.factor(index, steps_per_epoch as u64, config.epochs as u64);
         let learning_rate = (f64::from(config.optimizer.learning_rate()) * factor) as f32;
@@ -349,7 +350,7 @@ impl<'a> Trainer<'a> {
         let draw = Draw { seed: config.seed, step: index };
         let step = network.gradients(&state.parameters, x, labels, &config.loss, draw, workspace)?;
         if !step.loss.is_finite() {
-            return Err(self.diverged(step.loss, learning_rate));
+            return Err(self.diverged(steps + 1, step.loss, learning_rate));
         }
         if let Some(limit) = config.clip_norm {
             clip_norm(&mut workspace.gradients, limit);
@@ -378,8 +379,8 @@ impl<'a> Trainer<'a> {
     fn end_epoch(&mut self) -> Result<Event> {
         if !self.state.parameters.values().iter().all(|value| value.is_finite()) {
             // The last step did it: its loss was still a number.
-            self.state.progress.steps -= 1;
-            return Err(self.diverged(f32::NAN, self.config.optimizer.learning_rate()));
+            let step = self.state.progress.steps;
+            return Err(self.diverged(step, f32::NAN, self.config.optimizer.learning_rate()));
         }
         let Self { network, validation, state, workspace, batch, .. } = self;
         let progress = state.progress;
