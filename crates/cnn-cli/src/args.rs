@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
   cnn train --help        what training can be told
 
 Exit codes: 0 done, 1 failed, 2 wrong usage.
-CNN_KERNELS=naive|portable|avx2 chooses the kernels; the fastest are the default."
+CNN_KERNELS=naive|portable|avx2|avx512 chooses the kernels; the fastest are the default."
 )]
 pub struct Cli {
     #[command(subcommand)]

@@ -97,7 +97,7 @@ pub enum Error {
         found: usize,
     },
     /// No kernels have this name.
-    #[error("kernels: expected one of naive, portable, avx2, found {found:?}")]
+    #[error("kernels: expected one of naive, portable, avx2, avx512, found {found:?}")]
     UnknownKernels {
         /// The name that was given.
         found: String,

@@ -7,7 +7,7 @@ use std::str::FromStr;
 /// One compiled version of the kernels that this processor can run.
 ///
 /// `naive` are the plain loops of [`crate::naive`]; `portable` is the fast body for any processor; `avx2` is
-/// the same body compiled for AVX2 and FMA. A value can only be made where the processor has the instructions.
+/// the same body compiled for AVX2 and FMA, `avx512` for AVX-512. A value can only be made where the processor has the instructions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kernels(pub(crate) Choice);
 
@@ -17,6 +17,8 @@ pub(crate) enum Choice {
     Portable,
     #[cfg(target_arch = "x86_64")]
     Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
 }
 
 impl Kernels {
@@ -38,9 +40,22 @@ impl Kernels {
         None
     }
 
+    /// The fast body for AVX-512 (F, BW, DQ and VL), if this processor has it.
+    pub fn avx512() -> Option<Self> {
+        #[cfg(target_arch = "x86_64")]
+        if std::is_x86_feature_detected!("avx512f")
+            && std::is_x86_feature_detected!("avx512bw")
+            && std::is_x86_feature_detected!("avx512dq")
+            && std::is_x86_feature_detected!("avx512vl")
+        {
+            return Some(Self(Choice::Avx512));
+        }
+        None
+    }
+
     /// The fastest kernels that this processor can run.
     pub fn detect() -> Self {
-        Self::avx2().unwrap_or(Self::PORTABLE)
+        Self::avx512().or(Self::avx2()).unwrap_or(Self::PORTABLE)
     }
 
     /// The kernels that the variable `CNN_KERNELS` names, or the fastest where it is not set.
@@ -56,7 +71,7 @@ impl Kernels {
 
     /// Every version that this processor can run, slowest first.
     pub fn available() -> impl Iterator<Item = Self> {
-        [Some(Self::NAIVE), Some(Self::PORTABLE), Self::avx2()].into_iter().flatten()
+        [Some(Self::NAIVE), Some(Self::PORTABLE), Self::avx2(), Self::avx512()].into_iter().flatten()
     }
 
     /// The name that [`Kernels::from_str`] understands.
@@ -66,6 +81,8 @@ impl Kernels {
             Choice::Portable => "portable",
             #[cfg(target_arch = "x86_64")]
             Choice::Avx2 => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Choice::Avx512 => "avx512",
         }
     }
 }
@@ -84,6 +101,7 @@ impl FromStr for Kernels {
             "naive" => Ok(Self::NAIVE),
             "portable" => Ok(Self::PORTABLE),
             "avx2" => Self::avx2().ok_or(Error::UnavailableKernels { name: "avx2" }),
+            "avx512" => Self::avx512().ok_or(Error::UnavailableKernels { name: "avx512" }),
             _ => Err(Error::UnknownKernels { found: name.to_owned() }),
         }
     }
@@ -100,7 +118,7 @@ mod tests {
         }
         assert_eq!(
             "sse9".parse::<Kernels>().unwrap_err().to_string(),
-            "kernels: expected one of naive, portable, avx2, found \"sse9\""
+            "kernels: expected one of naive, portable, avx2, avx512, found \"sse9\""
         );
     }
 }

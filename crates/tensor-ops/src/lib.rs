@@ -47,6 +47,7 @@ mod error;
 mod geometry;
 mod kernels;
 pub mod naive;
+pub mod peak;
 pub mod pool2d;
 pub mod softmax;
 mod view;

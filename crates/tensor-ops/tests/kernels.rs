@@ -10,9 +10,14 @@ fn what_the_processor_has_is_available() {
     if processor_has(&["avx2", "fma"]) {
         expected.push("avx2");
     }
+    if processor_has(&["avx512f", "avx512bw", "avx512dq", "avx512vl"]) {
+        expected.push("avx512");
+    }
     assert_eq!(names, expected);
     assert_eq!(Kernels::detect().name(), expected[expected.len() - 1]);
-    assert_eq!("avx2".parse::<Kernels>().is_ok(), expected.contains(&"avx2"));
+    for name in ["avx2", "avx512"] {
+        assert_eq!(name.parse::<Kernels>().is_ok(), expected.contains(&name), "{name}");
+    }
 }
 
 #[test]
@@ -33,7 +38,11 @@ fn processor_has(flags: &[&str]) -> bool {
         return flags.iter().all(|flag| found.contains(flag));
     }
     #[cfg(target_arch = "x86_64")]
-    return std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma");
+    return flags.iter().all(|&flag| match flag {
+        "avx2" => std::is_x86_feature_detected!("avx2"),
+        "fma" => std::is_x86_feature_detected!("fma"),
+        _ => std::is_x86_feature_detected!("avx512f"),
+    });
     #[cfg(not(target_arch = "x86_64"))]
     false
 }

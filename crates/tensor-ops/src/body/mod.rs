@@ -14,6 +14,7 @@ pub(crate) mod activation;
 pub(crate) mod batch_norm;
 pub(crate) mod conv2d;
 pub(crate) mod dense;
+pub(crate) mod peak;
 pub(crate) mod pool2d;
 mod tile;
 mod window;
