@@ -18,9 +18,9 @@ pub struct Checkpoint {
     pub state: TrainState,
 }
 
-/// The optimiser's tensors.
-const FIRST: &str = "optimizer.first";
-const SECOND: &str = "optimizer.second";
+/// What stands in front of the names of the optimiser's tensors.
+const FIRST: &str = "first_moment.";
+const SECOND: &str = "second_moment.";
 
 /// What stands in front of the names of parameters that are not the current ones.
 const AVERAGE: &str = "average.";
@@ -45,9 +45,9 @@ impl Checkpoint {
         for (prefix, parameters) in [(AVERAGE, average), (BEST, best)] {
             parameters.iter().for_each(|parameters| tensors.push_all(prefix, parameters));
         }
-        for (name, moments) in [(FIRST, &moments.first), (SECOND, &moments.second)] {
+        for (prefix, moments) in [(FIRST, &moments.first), (SECOND, &moments.second)] {
             if !moments.is_empty() {
-                tensors.push(name.into(), vec![moments.len()], moments);
+                tensors.push_parts(prefix, &parameters.layout().parameters, moments);
             }
         }
         let training = Training { config: config.clone(), progress: *progress, steps: moments.steps };
@@ -70,10 +70,11 @@ impl Checkpoint {
             training.as_ref().ok_or("expected a training run, found a model")?;
         config.check(&file.network).map_err(|error| error.to_string())?;
         let parameters = file.take_all("")?;
-        let count = file.network.parameter_count();
+        let learned = &file.network.layout().parameters;
         let (has_first, has_second) = config.optimizer.uses();
-        let moments = |used, name| -> Result<Vec<f32>, String> {
-            if used { Ok(file.take(name, &[count])?.collect()) } else { Ok(Vec::new()) }
+        let moments = |used, prefix| match used {
+            true => file.take_parts(prefix, learned),
+            false => Ok(Vec::new()),
         };
         let moments = Moments {
             steps: *steps,
@@ -88,8 +89,8 @@ impl Checkpoint {
             is_part(name)
                 || behind(AVERAGE, average.is_some())
                 || behind(BEST, best.is_some())
-                || (has_first && name == FIRST)
-                || (has_second && name == SECOND)
+                || behind(FIRST, has_first)
+                || behind(SECOND, has_second)
         })?;
         let state = TrainState { parameters, moments, average, best, progress: *progress };
         let config = config.clone();

@@ -1,7 +1,9 @@
 //! The one file format: safetensors, with everything that is no tensor as JSON in the metadata.
 
 use crate::parameters::Layout;
-use crate::{Error, Network, NetworkSpec, Normalization, Parameters, Progress, Result, TrainConfig};
+use crate::{
+    Error, Network, NetworkSpec, Normalization, Parameter, Parameters, Progress, Result, TrainConfig,
+};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -51,19 +53,19 @@ impl Header {
 pub(crate) struct Tensors(Vec<(String, Vec<usize>, Vec<u8>)>);
 
 impl Tensors {
-    /// Adds one tensor.
-    pub fn push(&mut self, name: String, shape: Vec<usize>, values: &[f32]) {
-        self.0.push((name, shape, values.iter().flat_map(|value| value.to_le_bytes()).collect()));
-    }
-
-    /// Adds every part of the parameters, its name behind `prefix`.
+    /// Adds every part of the parameters and statistics, its name behind `prefix`.
     pub fn push_all(&mut self, prefix: &str, parameters: &Parameters) {
         let Layout { parameters: learned, statistics } = parameters.layout();
-        for (parts, values) in [(learned, parameters.values()), (statistics, parameters.statistics())] {
-            for part in parts {
-                self.push(format!("{prefix}{}", part.name), part.shape.clone(), &values[part.range.clone()]);
-            }
-        }
+        self.push_parts(prefix, learned, parameters.values());
+        self.push_parts(prefix, statistics, parameters.statistics());
+    }
+
+    /// Adds the parts of a flat buffer, each row-major, its name behind `prefix`.
+    pub fn push_parts(&mut self, prefix: &str, parts: &[Parameter], values: &[f32]) {
+        self.0.extend(parts.iter().map(|part| {
+            let bytes = part.view(values).iter().flat_map(|value| value.to_le_bytes()).collect();
+            (format!("{prefix}{}", part.name), part.shape.clone(), bytes)
+        }));
     }
 
     /// The file's bytes: the same for the same header and tensors.
@@ -116,7 +118,7 @@ impl<'a> File<'a> {
     }
 
     /// The values of one tensor, which must have this shape.
-    pub fn take(&self, name: &str, shape: &[usize]) -> Result<impl Iterator<Item = f32> + use<'a>, String> {
+    fn take(&self, name: &str, shape: &[usize]) -> Result<impl Iterator<Item = f32> + use<'a>, String> {
         let tensor =
             self.tensors.tensor(name).map_err(|_| format!("expected a tensor {name:?}, found none"))?;
         if (tensor.dtype(), tensor.shape()) != (Dtype::F32, shape) {
@@ -130,17 +132,26 @@ impl<'a> File<'a> {
 
     /// Every part of the parameters, its name behind `prefix`.
     pub fn take_all(&self, prefix: &str) -> Result<Parameters, String> {
+        let Layout { parameters: learned, statistics } = &**self.network.layout();
+        let (values, gathered) = (self.take_parts(prefix, learned)?, self.take_parts(prefix, statistics)?);
+        let mut parameters = self.network.zero_parameters();
+        parameters.values_mut().copy_from_slice(&values);
+        parameters.statistics_mut().copy_from_slice(&gathered);
+        Ok(parameters)
+    }
+
+    /// A flat buffer of these parts, each one's name behind `prefix`.
+    pub fn take_parts(&self, prefix: &str, parts: &[Parameter]) -> Result<Vec<f32>, String> {
         // All are checked before memory is taken by what the header says.
-        for part in self.network.parts() {
+        for part in parts {
             let _ = self.take(&format!("{prefix}{}", part.name), &part.shape)?;
         }
-        let mut parameters = self.network.zero_parameters();
-        for part in self.network.parts() {
+        let mut buffer = vec![0.0; parts.last().map_or(0, |part| part.range.end)];
+        for part in parts {
             let values = self.take(&format!("{prefix}{}", part.name), &part.shape)?;
-            let mut to = parameters.get_mut(&part.name).ok_or_else(|| format!("no part {}", part.name))?;
-            to.iter_mut().zip(values).for_each(|(to, value)| *to = value);
+            part.view_mut(&mut buffer).iter_mut().zip(values).for_each(|(to, value)| *to = value);
         }
-        Ok(parameters)
+        Ok(buffer)
     }
 
     /// Fails where the file has more tensors than `expected` knows.

@@ -129,7 +129,10 @@ impl Network {
         {
             let buffer = if index < count { parameters.values_mut() } else { parameters.statistics_mut() };
             let mut rng = stream(seed, Purpose::Initialize { parameter: index });
-            initializer.fill(*fans, &mut rng, &mut buffer[part.range.clone()]);
+            // Drawn row-major, so that a seed's values do not depend on how a part is kept.
+            let mut values = vec![0.0; part.range.len()];
+            initializer.fill(*fans, &mut rng, &mut values);
+            part.view_mut(buffer).iter_mut().zip(values).for_each(|(to, value)| *to = value);
         }
         parameters
     }

@@ -1,7 +1,7 @@
 use crate::{Error, Initializer, Result};
 use std::ops::Range;
 use std::sync::Arc;
-use tensor_ops::ndarray::{ArrayViewD, ArrayViewMutD};
+use tensor_ops::ndarray::{ArrayViewD, ArrayViewMutD, IxDyn, ShapeBuilder};
 
 /// One named part of the parameters or of the statistics.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,7 +13,34 @@ pub struct Parameter {
     pub shape: Vec<usize>,
     /// Where it lies in its flat buffer.
     pub range: Range<usize>,
+    /// Whether its numbers lie there with the first axis innermost: a dense layer of few outputs keeps its weights so,
+    /// since every kernel then runs along the many inputs.
+    pub column_major: bool,
 }
+
+impl Parameter {
+    /// This part of a flat buffer, such as [`Parameters::values`] or [`Workspace::gradients`](crate::Workspace::gradients),
+    /// in its shape.
+    ///
+    /// # Panics
+    /// If the buffer ends before the part does.
+    pub fn view<'a, T>(&self, values: &'a [T]) -> ArrayViewD<'a, T> {
+        let shape = IxDyn(&self.shape).set_f(self.column_major);
+        ArrayViewD::from_shape(shape, &values[self.range.clone()]).expect(PLACED)
+    }
+
+    /// The same, to be changed.
+    ///
+    /// # Panics
+    /// If the buffer ends before the part does.
+    pub fn view_mut<'a, T>(&self, values: &'a mut [T]) -> ArrayViewMutD<'a, T> {
+        let shape = IxDyn(&self.shape).set_f(self.column_major);
+        ArrayViewMutD::from_shape(shape, &mut values[self.range.clone()]).expect(PLACED)
+    }
+}
+
+/// Why a part's range and shape fit.
+const PLACED: &str = "a part's place has as many numbers as its shape";
 
 /// A part that a layer asks for, before it has a place.
 #[derive(Clone, Debug)]
@@ -23,6 +50,8 @@ pub(crate) struct ParameterSpec {
     pub initializer: Initializer,
     /// `[fan_in, fan_out]`.
     pub fans: [usize; 2],
+    /// As [`Parameter::column_major`].
+    pub column_major: bool,
 }
 
 impl ParameterSpec {
@@ -56,7 +85,8 @@ impl Layout {
             let part = |spec: &ParameterSpec| {
                 let start = end;
                 end += spec.shape.iter().product::<usize>();
-                Parameter { name: spec.name.clone(), shape: spec.shape.clone(), range: start..end }
+                let ParameterSpec { name, shape, column_major, .. } = spec.clone();
+                Parameter { name, shape, range: start..end, column_major }
             };
             specs.iter().map(part).collect()
         };
@@ -119,21 +149,19 @@ impl Parameters {
     /// The part of this name in its shape, if there is one.
     pub fn get(&self, name: &str) -> Option<ArrayViewD<'_, f32>> {
         let (Self { values, statistics, layout }, named) = (self, |part: &&Parameter| part.name == name);
-        let (part, buffer) = match layout.parameters.iter().find(named) {
-            Some(part) => (part, values),
-            None => (layout.statistics.iter().find(named)?, statistics),
-        };
-        ArrayViewD::from_shape(part.shape.clone(), &buffer[part.range.clone()]).ok()
+        match layout.parameters.iter().find(named) {
+            Some(part) => Some(part.view(values)),
+            None => layout.statistics.iter().find(named).map(|part| part.view(statistics)),
+        }
     }
 
     /// The part of this name in its shape, to be changed, if there is one.
     pub fn get_mut(&mut self, name: &str) -> Option<ArrayViewMutD<'_, f32>> {
         let (Self { values, statistics, layout }, named) = (self, |part: &&Parameter| part.name == name);
-        let (part, buffer) = match layout.parameters.iter().find(named) {
-            Some(part) => (part, values),
-            None => (layout.statistics.iter().find(named)?, statistics),
-        };
-        ArrayViewMutD::from_shape(part.shape.clone(), &mut buffer[part.range.clone()]).ok()
+        match layout.parameters.iter().find(named) {
+            Some(part) => Some(part.view_mut(values)),
+            None => layout.statistics.iter().find(named).map(|part| part.view_mut(statistics)),
+        }
     }
 
     /// Moves towards `others`: of what is here, the share `keep` stays. The statistics are taken over as they are.

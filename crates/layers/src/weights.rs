@@ -126,16 +126,16 @@ impl Part {
     }
 
     fn to_theirs(&self, ours: ArrayViewD<f32>) -> ArrayD<f32> {
-        let theirs = match self.order {
-            Order::Same => return ours.to_owned(),
-            Order::OutInFirst => ours.permuted_axes(IxDyn(&[3, 2, 0, 1])),
-            Order::OutFirst(None) => ours.reversed_axes(),
+        match self.order {
+            Order::Same => ours.to_owned(),
+            Order::OutInFirst => ours.permuted_axes(IxDyn(&[3, 2, 0, 1])).to_owned(),
+            Order::OutFirst(None) => ours.reversed_axes().to_owned(),
             Order::OutFirst(Some([rows, columns, channels])) => {
-                let maps = ours.into_shape_with_order(IxDyn(&[rows, columns, channels, self.shape[0]]));
+                let rows_first = ours.as_standard_layout().into_owned();
+                let maps = rows_first.into_shape_with_order(IxDyn(&[rows, columns, channels, self.shape[0]]));
                 maps.expect(PLANNED).permuted_axes(IxDyn(&[3, 2, 0, 1]))
             }
-        };
-        theirs.as_standard_layout().into_owned()
+        }
     }
 }
 

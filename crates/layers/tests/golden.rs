@@ -149,8 +149,8 @@ impl Case {
         self.check("y", workspace.output(), OPERATION);
         self.check("dx", workspace.input_gradient(), OPERATION);
         for (part, tensor) in parts {
-            let range = network.parts().find(|p| p.name == *part).unwrap().range.clone();
-            self.check(&format!("d{tensor}"), &workspace.gradients()[range], OPERATION);
+            let part = network.parts().find(|p| p.name == *part).unwrap();
+            self.check(&format!("d{tensor}"), part.view(workspace.gradients()), OPERATION);
         }
         let x = self.maps("x");
         let mut activations = network.activations(x.dim().0).unwrap();
@@ -282,8 +282,8 @@ impl Case {
             if step == 0 {
                 self.check("logits0", workspace.output(), OPERATION);
                 for (part, tensor) in &parts {
-                    let range = network.parts().find(|p| p.name == *part).unwrap().range.clone();
-                    self.check(&format!("grad0.{tensor}"), &workspace.gradients()[range], OPERATION);
+                    let part = network.parts().find(|p| p.name == *part).unwrap();
+                    self.check(&format!("grad0.{tensor}"), part.view(workspace.gradients()), OPERATION);
                 }
             }
             let rate = optimizer.learning_rate();

@@ -98,7 +98,7 @@ impl Plan {
 
     /// One number a channel.
     fn part(&self, name: &str, initializer: Initializer) -> ParameterSpec {
-        ParameterSpec { name: name.into(), shape: vec![self.channels()], initializer, fans: [1, 1] }
+        ParameterSpec { name: name.into(), shape: vec![self.channels()], initializer, fans: [1, 1], column_major: false }
     }
 
     /// What normalises: the batch's moments in training, the running ones otherwise.

@@ -132,8 +132,8 @@ impl Operation for Plan {
         let [rows, columns, inputs, filters] = self.geometry.weight_shape();
         let fans = [rows * columns * inputs, rows * columns * filters];
         let shape = vec![rows, columns, inputs, filters];
-        let weight = ParameterSpec { name: "weight".into(), shape, initializer: self.initializer, fans };
-        let bias = ParameterSpec { name: "bias".into(), shape: vec![filters], initializer: Initializer::Zeros, fans };
+        let weight = ParameterSpec { name: "weight".into(), shape, initializer: self.initializer, fans, column_major: false };
+        let bias = ParameterSpec { name: "bias".into(), shape: vec![filters], initializer: Initializer::Zeros, fans, column_major: false };
         std::iter::once(weight).chain(self.bias.then_some(bias)).collect()
     }
 

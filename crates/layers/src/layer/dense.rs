@@ -79,8 +79,8 @@ impl Operation for Plan {
         let Self { inputs, outputs, initializer, .. } = *self;
         let fans = [inputs, outputs];
         vec![
-            ParameterSpec { name: "weight".into(), shape: vec![inputs, outputs], initializer, fans },
-            ParameterSpec { name: "bias".into(), shape: vec![outputs], initializer: Initializer::Zeros, fans },
+            ParameterSpec { name: "weight".into(), shape: vec![inputs, outputs], initializer, fans, column_major: false },
+            ParameterSpec { name: "bias".into(), shape: vec![outputs], initializer: Initializer::Zeros, fans, column_major: false },
         ]
     }
 
