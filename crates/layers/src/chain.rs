@@ -1,6 +1,7 @@
 //! Layers one behind the other: planned, and run forwards and backwards.
 
-use crate::layer::{Backward, Context, Forward, Operation, Reference};
+use crate::layer::{Backward, Context, Forward, Operation, Reference, Weights};
+use crate::optimizer::Learner;
 use crate::parameters::ParameterSpec;
 use crate::{Error, Layer, Result, Shape};
 use std::ops::Range;
@@ -81,6 +82,55 @@ impl Chain {
             ParameterSpec::within(&node.index.to_string(), of(&*node.operation)).collect::<Vec<_>>()
         };
         self.nodes.iter().flat_map(named).collect()
+    }
+
+    /// From the last operation to the first.
+    fn back(&self, pass: Backward<'_, Weights<'_>>) {
+        let Backward {
+            batch,
+            mode,
+            parameters: mut weights,
+            statistics,
+            x,
+            y,
+            dy,
+            mut dx,
+            gradients,
+            saved,
+            scratch,
+            wide,
+        } = pass;
+        let (turns, scratch) = scratch.split_at_mut(2 * self.widest(batch));
+        let (mut from, mut to) = turns.split_at_mut(self.widest(batch));
+        let (mut y, mut saved) = (y, &saved[..self.saved(batch)]);
+        for (place, node) in self.nodes.iter().enumerate().rev() {
+            let before = place.checked_sub(1).map(|place| &self.nodes[place]);
+            saved = &saved[..saved.len() - self.between(batch, node)];
+            let (rest, own) = saved.split_at(saved.len() - node.operation.saved(batch));
+            let x = before.map_or(x, |before| &rest[rest.len() - self.between(batch, before)..]);
+            let dy = if self.is_last(node) { dy } else { &from[..self.between(batch, node)] };
+            let dx = match before {
+                Some(before) => Some(&mut to[..self.between(batch, before)]),
+                None => dx.as_deref_mut(),
+            };
+            let pass = Backward {
+                batch,
+                mode,
+                parameters: (),
+                statistics: &statistics[node.statistics.clone()],
+                x,
+                y,
+                dy,
+                dx,
+                gradients: &mut gradients[node.parameters.clone()],
+                saved: own,
+                scratch,
+                wide,
+            };
+            pass.run(&*node.operation, weights.part(node.parameters.clone()));
+            std::mem::swap(&mut from, &mut to);
+            (y, saved) = (x, rest);
+        }
     }
 }
 
@@ -171,50 +221,11 @@ impl Operation for Chain {
     }
 
     fn backward(&self, pass: Backward<'_>) {
-        let Backward {
-            batch,
-            mode,
-            parameters,
-            statistics,
-            x,
-            y,
-            dy,
-            mut dx,
-            gradients,
-            saved,
-            scratch,
-            wide,
-        } = pass;
-        let (turns, scratch) = scratch.split_at_mut(2 * self.widest(batch));
-        let (mut from, mut to) = turns.split_at_mut(self.widest(batch));
-        let (mut y, mut saved) = (y, &saved[..self.saved(batch)]);
-        for (place, node) in self.nodes.iter().enumerate().rev() {
-            let before = place.checked_sub(1).map(|place| &self.nodes[place]);
-            saved = &saved[..saved.len() - self.between(batch, node)];
-            let (rest, own) = saved.split_at(saved.len() - node.operation.saved(batch));
-            let x = before.map_or(x, |before| &rest[rest.len() - self.between(batch, before)..]);
-            let dy = if self.is_last(node) { dy } else { &from[..self.between(batch, node)] };
-            let dx = match before {
-                Some(before) => Some(&mut to[..self.between(batch, before)]),
-                None => dx.as_deref_mut(),
-            };
-            node.operation.backward(Backward {
-                batch,
-                mode,
-                parameters: &parameters[node.parameters.clone()],
-                statistics: &statistics[node.statistics.clone()],
-                x,
-                y,
-                dy,
-                dx,
-                gradients: &mut gradients[node.parameters.clone()],
-                saved: own,
-                scratch,
-                wide,
-            });
-            std::mem::swap(&mut from, &mut to);
-            (y, saved) = (x, rest);
-        }
+        self.back(pass.into_weights());
+    }
+
+    fn learn(&self, pass: Backward<'_, Learner<'_>>) {
+        self.back(pass.into_weights());
     }
 
     fn settle(&self, batch: usize, saved: &[f32], statistics: &mut [f32]) {

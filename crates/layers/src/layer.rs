@@ -3,11 +3,13 @@
 //! A layer's file holds its settings (public, serialisable: a part of a [`NetworkSpec`](crate::NetworkSpec)) and
 //! its planned operation (private). To add a layer, write such a file and name it in the list below.
 
+use crate::optimizer::Learner;
 use crate::parameters::ParameterSpec;
 use crate::text::Words;
 use crate::{Misfit, Shape};
 use serde::{Deserialize, Serialize};
 use std::fmt::{self, Debug, Display};
+use std::ops::Range;
 use tensor_ops::Kernels;
 use tensor_ops::ndarray::{ArrayView, ArrayViewMut, Dimension, IntoDimension};
 
@@ -197,6 +199,28 @@ pub(crate) trait Operation: Debug + Send + Sync {
     /// Writes `dx`, where it is wanted, and `gradients`.
     fn backward(&self, pass: Backward<'_>);
 
+    /// Writes `dx`, where it is wanted, from the parameters as they were, and has the parameters follow their gradients;
+    /// afterwards `gradients` holds nothing of use. An operation that can do both at once does so here.
+    fn learn(&self, pass: Backward<'_, Learner<'_>>) {
+        let Backward { batch, mode, parameters, statistics, x, y, dy, dx, gradients, saved, scratch, wide } =
+            pass;
+        self.backward(Backward {
+            batch,
+            mode,
+            parameters: &*parameters.values,
+            statistics,
+            x,
+            y,
+            dy,
+            dx,
+            gradients: &mut *gradients,
+            saved,
+            scratch,
+            wide,
+        });
+        parameters.update(gradients);
+    }
+
     /// Takes what a forward pass in training saved into the statistics.
     fn settle(&self, _batch: usize, _saved: &[f32], _statistics: &mut [f32]) {}
 
@@ -218,10 +242,10 @@ pub(crate) struct Forward<'a> {
 }
 
 /// The arguments of a backward pass; `x`, `y` and `saved` are the forward pass's.
-pub(crate) struct Backward<'a> {
+pub(crate) struct Backward<'a, P = &'a [f32]> {
     pub batch: usize,
     pub mode: Mode,
-    pub parameters: &'a [f32],
+    pub parameters: P,
     pub statistics: &'a [f32],
     pub x: &'a [f32],
     pub y: &'a [f32],
@@ -233,6 +257,77 @@ pub(crate) struct Backward<'a> {
     pub saved: &'a [f32],
     pub scratch: &'a mut [f32],
     pub wide: &'a mut [f64],
+}
+
+impl<'a> Backward<'a, ()> {
+    /// Has `operation` go back, and learn if the parameters are to.
+    pub fn run(self, operation: &dyn Operation, weights: Weights<'a>) {
+        match weights {
+            Weights::Fixed(parameters) => operation.backward(self.with(parameters)),
+            Weights::Learning(learner) => operation.learn(self.with(learner)),
+        }
+    }
+
+    fn with<P>(self, parameters: P) -> Backward<'a, P> {
+        let Self { batch, mode, statistics, x, y, dy, dx, gradients, saved, scratch, wide, .. } = self;
+        Backward { batch, mode, parameters, statistics, x, y, dy, dx, gradients, saved, scratch, wide }
+    }
+}
+
+impl<'a> Backward<'a> {
+    /// These arguments, for operations that are made of others.
+    pub fn into_weights(self) -> Backward<'a, Weights<'a>> {
+        let weights = Weights::Fixed(self.parameters);
+        self.take().1.with(weights)
+    }
+}
+
+impl<'a> Backward<'a, Learner<'a>> {
+    /// These arguments, for operations that are made of others.
+    pub fn into_weights(self) -> Backward<'a, Weights<'a>> {
+        let (learner, pass) = self.take();
+        pass.with(Weights::Learning(learner))
+    }
+}
+
+impl<'a, P> Backward<'a, P> {
+    fn take(self) -> (P, Backward<'a, ()>) {
+        let Self { batch, mode, parameters, statistics, x, y, dy, dx, gradients, saved, scratch, wide } =
+            self;
+        (
+            parameters,
+            Backward {
+                batch,
+                mode,
+                parameters: (),
+                statistics,
+                x,
+                y,
+                dy,
+                dx,
+                gradients,
+                saved,
+                scratch,
+                wide,
+            },
+        )
+    }
+}
+
+/// The parameters on the way back: as they are, or about to learn.
+pub(crate) enum Weights<'a> {
+    Fixed(&'a [f32]),
+    Learning(Learner<'a>),
+}
+
+impl Weights<'_> {
+    /// Those in this range.
+    pub fn part(&mut self, range: Range<usize>) -> Weights<'_> {
+        match self {
+            Self::Fixed(values) => Weights::Fixed(&values[range]),
+            Self::Learning(learner) => Weights::Learning(learner.part(range)),
+        }
+    }
 }
 
 /// The arguments of a forward pass in float64.

@@ -73,7 +73,7 @@ pub use initializer::Initializer;
 pub use layer::*;
 pub use loss::{CrossEntropy, Loss, Reduction};
 pub use model::{Model, Normalization};
-pub use network::{Network, Step};
+pub use network::{Network, Step, Update};
 pub use optimizer::{Adam, Moments, Optimizer, RmsProp, Sgd, clip_norm};
 pub use parameters::{Parameter, Parameters};
 pub use samples::{Images, Samples, Subset};

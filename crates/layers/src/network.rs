@@ -1,11 +1,15 @@
 //! A planned network: the forward pass, the backward pass, and the training step made of both.
 
 use crate::chain::{Chain, check_size};
-use crate::layer::{Backward, Context, Draw, Forward, Mode, Operation, Reference, array, array_mut};
+use crate::layer::{Backward, Context, Draw, Forward, Mode, Operation, Reference, Weights, array, array_mut};
+use crate::optimizer::{self, Learner};
 use crate::parameters::{Layout, ParameterSpec};
 use crate::random::{Purpose, stream};
 use crate::workspace::{buffer, check_batch};
-use crate::{Activations, Error, Loss, NetworkSpec, Parameter, Parameters, Result, Shape, Workspace};
+use crate::{
+    Activations, Error, Loss, Moments, NetworkSpec, Optimizer, Parameter, Parameters, Result, Shape,
+    Workspace,
+};
 use std::sync::Arc;
 use tensor_ops::ndarray::{ArrayView2, ArrayView4, ArrayViewD, Dimension, IxDyn};
 use tensor_ops::{Kernels, softmax};
@@ -19,6 +23,21 @@ pub struct Network {
     layout: Arc<Layout>,
     /// How each of the parameters and statistics starts.
     initial: Vec<ParameterSpec>,
+}
+
+/// How a training step changes the parameters.
+#[derive(Clone, Copy, Debug)]
+pub struct Update<'a> {
+    /// What is made small.
+    pub loss: &'a Loss,
+    /// How the parameters follow their gradients.
+    pub optimizer: &'a Optimizer,
+    /// How far, which a schedule may have moved from the optimiser's own.
+    pub learning_rate: f32,
+    /// The largest norm of all gradients together, if there is one.
+    pub clip_norm: Option<f32>,
+    /// What the step's random numbers follow from.
+    pub draw: Draw,
 }
 
 /// What a training step or a judgement of a batch found.
@@ -230,7 +249,9 @@ impl Network {
             return Err(tensor_ops::Error::Shape { operand: "dy", expected, found }.into());
         }
         workspace.dy.iter_mut().zip(dy).for_each(|(to, from)| *to = *from);
-        self.run_backward(Mode::Train(draw), parameters, images, batch, true, workspace);
+        let weights = Weights::Fixed(parameters.values());
+        let pass = Pass { mode: Mode::Train(draw), images, batch, input_gradient: true };
+        self.run_backward(pass, weights, parameters.statistics(), workspace);
         Ok(())
     }
 
@@ -248,18 +269,68 @@ impl Network {
         draw: Draw,
         workspace: &mut Workspace,
     ) -> Result<Step> {
+        let (step, pass) = self.loss(parameters, &x, labels, loss, draw, workspace)?;
+        self.run_backward(pass, Weights::Fixed(parameters.values()), parameters.statistics(), workspace);
+        Ok(step)
+    }
+
+    /// A training step: the loss and correct answers of a batch, then, from the last layer to the first, each one's
+    /// gradients and at once its update, and last the statistics. The same as [`Network::gradients`],
+    /// [`Optimizer::step`] and [`Network::settle`] but for the last bits, and faster; [`Workspace::gradients`] holds
+    /// nothing of use afterwards. Where the loss is no finite number, nothing is changed.
+    ///
+    /// # Errors
+    /// As [`Network::gradients`]; moments of another optimiser or network.
+    pub fn step(
+        &self,
+        parameters: &mut Parameters,
+        moments: &mut Moments,
+        x: ArrayView4<f32>,
+        labels: &[usize],
+        update: &Update,
+        workspace: &mut Workspace,
+    ) -> Result<Step> {
+        let Update { loss, optimizer, learning_rate, clip_norm, draw } = *update;
+        optimizer.check_moments(self.parameter_count(), moments)?;
+        let (step, pass) = self.loss(parameters, &x, labels, loss, draw, workspace)?;
+        if !step.loss.is_finite() {
+            return Ok(step);
+        }
+        let (values, statistics) = parameters.split_mut();
+        if let Some(limit) = clip_norm {
+            self.run_backward(pass, Weights::Fixed(values), statistics, workspace);
+            optimizer::clip_norm(&mut workspace.gradients, limit);
+            Learner::new(optimizer, learning_rate, values, moments).update(&workspace.gradients);
+        } else {
+            let learner = Learner::new(optimizer, learning_rate, values, moments);
+            self.run_backward(pass, Weights::Learning(learner), statistics, workspace);
+        }
+        self.chain.settle(pass.batch, &workspace.activations.saved, statistics);
+        Ok(step)
+    }
+
+    /// The forward pass in training, and the loss with its gradient in `workspace.dy`.
+    fn loss<'a>(
+        &self,
+        parameters: &Parameters,
+        x: &ArrayView4<'a, f32>,
+        labels: &[usize],
+        loss: &Loss,
+        draw: Draw,
+        workspace: &mut Workspace,
+    ) -> Result<(Step, Pass<'a>)> {
         self.check_workspace(workspace)?;
-        let images = self.run(Mode::Train(draw), parameters, &x, &mut workspace.activations)?;
+        let mode = Mode::Train(draw);
+        let images = self.run(mode, parameters, x, &mut workspace.activations)?;
         let batch = x.dim().0;
         let logits = self.logits(batch, &workspace.activations)?;
         let dlogits = array_mut(logits.dim(), &mut workspace.dy[..logits.len()]);
         let step = Step { loss: loss.compute(logits, labels, dlogits)?, correct: correct(logits, labels) };
-        self.run_backward(Mode::Train(draw), parameters, images, batch, false, workspace);
-        Ok(step)
+        Ok((step, Pass { mode, images, batch, input_gradient: false }))
     }
 
-    /// Takes what the last forward pass in training saw of its batch into the statistics. A training step does this after
-    /// its update.
+    /// Takes what the last forward pass in training saw of its batch into the statistics. [`Network::step`] does so by
+    /// itself.
     ///
     /// # Errors
     /// A batch, a workspace or parameters that were not those of that pass.
@@ -352,22 +423,15 @@ impl Network {
     }
 
     /// From the output's gradient to every parameter's and, where it is wanted, to the images'.
-    fn run_backward(
-        &self,
-        mode: Mode,
-        parameters: &Parameters,
-        images: &[f32],
-        batch: usize,
-        input_gradient: bool,
-        workspace: &mut Workspace,
-    ) {
+    fn run_backward(&self, pass: Pass, weights: Weights, statistics: &[f32], workspace: &mut Workspace) {
+        let Pass { mode, images, batch, input_gradient } = pass;
         let Workspace { activations, dy, dx, gradients, scratch } = workspace;
         let outputs = batch * self.output().len();
-        self.chain.backward(Backward {
+        let pass = Backward {
             batch,
             mode,
-            parameters: parameters.values(),
-            statistics: parameters.statistics(),
+            parameters: (),
+            statistics,
             x: images,
             y: &activations.y[..outputs],
             dy: &dy[..outputs],
@@ -376,7 +440,8 @@ impl Network {
             saved: &activations.saved,
             scratch,
             wide: &mut activations.wide,
-        });
+        };
+        pass.run(&self.chain, weights);
     }
 
     /// The output's shape for a batch.
@@ -392,6 +457,15 @@ impl Network {
         let classes = self.classes()?;
         Ok(array((batch, classes), &activations.y[..batch * classes]))
     }
+}
+
+/// What a backward pass has to know of its forward pass.
+#[derive(Clone, Copy)]
+struct Pass<'a> {
+    mode: Mode,
+    images: &'a [f32],
+    batch: usize,
+    input_gradient: bool,
 }
 
 /// How many rows have their label's logit as the first largest.

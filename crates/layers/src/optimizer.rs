@@ -11,6 +11,7 @@ pub use sgd::Sgd;
 use crate::workspace::buffer;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// The choice between the optimisers.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -77,13 +78,7 @@ impl Optimizer {
             return Err(Error::Foreign { what: "gradients", expected, found });
         }
         self.check_moments(expected, moments)?;
-        moments.steps += 1;
-        match self {
-            Self::Sgd(sgd) => sgd.step(learning_rate, parameters, gradients, moments),
-            Self::Adam(adam) => adam.step(false, learning_rate, parameters, gradients, moments),
-            Self::AdamW(adam) => adam.step(true, learning_rate, parameters, gradients, moments),
-            Self::RmsProp(rms_prop) => rms_prop.step(learning_rate, parameters, gradients, moments),
-        }
+        Learner::new(self, learning_rate, parameters, moments).update(gradients);
         Ok(())
     }
 
@@ -159,6 +154,87 @@ impl Optimizer {
             }
         }
     }
+}
+
+/// Parameters that are about to learn, or a part of them: their values, what the optimiser remembers of them, and how
+/// they follow a gradient.
+#[derive(Debug)]
+pub(crate) struct Learner<'a> {
+    pub values: &'a mut [f32],
+    optimizer: &'a Optimizer,
+    learning_rate: f32,
+    /// Steps made, with this one.
+    steps: u64,
+    first: &'a mut [f32],
+    second: &'a mut [f32],
+}
+
+impl<'a> Learner<'a> {
+    /// The next step; the moments are this optimiser's over these parameters.
+    pub fn new(
+        optimizer: &'a Optimizer,
+        learning_rate: f32,
+        values: &'a mut [f32],
+        moments: &'a mut Moments,
+    ) -> Self {
+        let Moments { steps, first, second } = moments;
+        *steps += 1;
+        Self { values, optimizer, learning_rate, steps: *steps, first, second }
+    }
+
+    /// The parameters in this range.
+    pub fn part(&mut self, range: Range<usize>) -> Learner<'_> {
+        let Self { values, optimizer, learning_rate, steps, first, second } = self;
+        let (first, second) = (used(first, range.clone()), used(second, range.clone()));
+        let (learning_rate, steps) = (*learning_rate, *steps);
+        Learner { values: &mut values[range], optimizer, learning_rate, steps, first, second }
+    }
+
+    /// The learning rate, where all that a step does is `p ← p − lr · g`.
+    pub fn plain_rate(&self) -> Option<f32> {
+        match self.optimizer {
+            Optimizer::Sgd(Sgd { momentum: 0.0, weight_decay: 0.0, .. }) => Some(self.learning_rate),
+            _ => None,
+        }
+    }
+
+    /// Follows the gradients. Every parameter does so by itself, so large parts are shared out to threads.
+    pub fn update(mut self, gradients: &[f32]) {
+        const PART: usize = 1 << 15;
+        if gradients.len() > PART {
+            let (front, back) = gradients.split_at(gradients.len() / 2);
+            let (mine, theirs) = self.split(front.len());
+            rayon::join(|| mine.update(front), || theirs.update(back));
+            return;
+        }
+        match self.optimizer {
+            Optimizer::Sgd(sgd) => sgd.step(self, gradients),
+            Optimizer::Adam(adam) => adam.step(false, self, gradients),
+            Optimizer::AdamW(adam) => adam.step(true, self, gradients),
+            Optimizer::RmsProp(rms_prop) => rms_prop.step(self, gradients),
+        }
+    }
+
+    /// The parameters before `at`, and those from there on.
+    pub fn split(&mut self, at: usize) -> (Learner<'_>, Learner<'_>) {
+        let Self { values, optimizer, learning_rate, steps, first, second } = self;
+        let (optimizer, learning_rate, steps) = (*optimizer, *learning_rate, *steps);
+        let ((mine, theirs), first, second) =
+            (values.split_at_mut(at), split_used(first, at), split_used(second, at));
+        let learner =
+            |values, first, second| Learner { values, optimizer, learning_rate, steps, first, second };
+        (learner(mine, first.0, second.0), learner(theirs, first.1, second.1))
+    }
+}
+
+/// This range of moments that are in use.
+fn used(moments: &mut [f32], range: Range<usize>) -> &mut [f32] {
+    if moments.is_empty() { moments } else { &mut moments[range] }
+}
+
+/// Moments that are in use before `at`, and those from there on.
+fn split_used(moments: &mut [f32], at: usize) -> (&mut [f32], &mut [f32]) {
+    moments.split_at_mut(at.min(moments.len()))
 }
 
 /// Scales gradients so that their Euclidean norm is at most `limit`; gives back the norm that they had. As PyTorch's

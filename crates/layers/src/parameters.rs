@@ -146,6 +146,11 @@ impl Parameters {
         &mut self.statistics
     }
 
+    /// Both buffers, to be changed at once.
+    pub(crate) fn split_mut(&mut self) -> (&mut [f32], &mut [f32]) {
+        (&mut self.values, &mut self.statistics)
+    }
+
     /// The part of this name in its shape, if there is one.
     pub fn get(&self, name: &str) -> Option<ArrayViewD<'_, f32>> {
         let (Self { values, statistics, layout }, named) = (self, |part: &&Parameter| part.name == name);

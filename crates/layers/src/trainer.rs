@@ -6,7 +6,7 @@ use crate::random::{Purpose, stream};
 use crate::samples::{Batch, check_samples};
 use crate::{
     Augmentation, Checkpoint, Error, Loss, Moments, Network, Normalization, Optimizer, Parameters, Result,
-    Samples, Schedule, Score, Sgd, Workspace, clip_norm,
+    Samples, Schedule, Score, Sgd, Update, Workspace,
 };
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
@@ -348,20 +348,12 @@ impl<'a> Trainer<'a> {
             augmentation.apply(train.shape(), &mut rng, x, scratch);
         });
         let draw = Draw { seed: config.seed, step: index };
-        let step = network.gradients(&state.parameters, x, labels, &config.loss, draw, workspace)?;
+        let TrainConfig { loss, optimizer, clip_norm, .. } = config;
+        let update = Update { loss, optimizer, learning_rate, clip_norm: *clip_norm, draw };
+        let step = network.step(&mut state.parameters, &mut state.moments, x, labels, &update, workspace)?;
         if !step.loss.is_finite() {
             return Err(self.diverged(steps + 1, step.loss, learning_rate));
         }
-        if let Some(limit) = config.clip_norm {
-            clip_norm(&mut workspace.gradients, limit);
-        }
-        config.optimizer.step(
-            learning_rate,
-            state.parameters.values_mut(),
-            &workspace.gradients,
-            &mut state.moments,
-        )?;
-        network.settle(samples.len(), workspace, &mut state.parameters)?;
         if let (Some(settings), Some(average)) = (config.average, &mut state.average)
             && let Some(keep) = settings.keep_after(index)
         {

@@ -3,7 +3,7 @@
 use layers::ndarray::Array4;
 use layers::{
     Adam, Augment, Augmentation, Average, Draw, Images, Kernels, Loss, Network, NetworkSpec, Optimizer,
-    TrainConfig, TrainState, Trainer,
+    TrainConfig, TrainState, Trainer, Update,
 };
 
 #[global_allocator]
@@ -39,8 +39,16 @@ fn a_step_allocates_nothing() {
                         &mut workspace,
                     )
                     .unwrap();
-                let rate = optimizer.learning_rate();
-                optimizer.step(rate, parameters.values_mut(), workspace.gradients(), &mut moments).unwrap();
+                let learning_rate = optimizer.learning_rate();
+                optimizer
+                    .step(learning_rate, parameters.values_mut(), workspace.gradients(), &mut moments)
+                    .unwrap();
+                let draw = Draw { seed: 1, step: 3 };
+                let update =
+                    Update { loss: &loss, optimizer: &optimizer, learning_rate, clip_norm: None, draw };
+                network
+                    .step(&mut parameters, &mut moments, x.view(), &labels, &update, &mut workspace)
+                    .unwrap();
                 network.judge(&parameters, x.view(), &labels, workspace.activations()).unwrap();
             };
             pool.install(|| {

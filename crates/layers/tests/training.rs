@@ -3,10 +3,10 @@
 mod bars;
 
 use bars::{NETWORK, bars, config};
-use layers::ndarray::{Array2, array};
+use layers::ndarray::{Array2, Array4, array};
 use layers::{
-    Adam, CrossEntropy, Curve, Event, Images, Loss, Network, Optimizer, Reduction, RmsProp, Samples,
-    Schedule, Sgd, Subset, TrainConfig, TrainState, Trainer, clip_norm, evaluate, loss,
+    Adam, CrossEntropy, Curve, Draw, Event, Images, Loss, Network, Optimizer, Reduction, RmsProp, Samples,
+    Schedule, Sgd, Subset, TrainConfig, TrainState, Trainer, Update, clip_norm, evaluate, loss,
 };
 use std::ops::ControlFlow;
 
@@ -188,4 +188,81 @@ fn a_split_has_each_class_in_both_parts() {
             .collect::<Vec<_>>()
     };
     assert_ne!(first(&train), first(&other));
+}
+
+/// A training step is its parts: the gradients, the optimiser and the statistics, up to rounding.
+#[test]
+fn a_step_is_gradients_update_and_statistics() {
+    let networks = [
+        "8x8: conv 8 3x3 nobias, maxpool 2 all, dense 4",
+        "8x8: conv 5 3x3 same relu, maxpool 2, dense 40 relu, dense 4",
+        "8x8: conv 6 3x3 same batchnorm relu, residual(conv 6 3x3 same batchnorm | conv 6 1x1), avgpool 2, dense 4",
+    ];
+    let optimizers = [
+        Optimizer::Sgd(Sgd { learning_rate: 0.05, ..Sgd::default() }),
+        Optimizer::Sgd(Sgd { momentum: 0.9, nesterov: true, weight_decay: 0.01, ..Sgd::default() }),
+        Optimizer::Adam(Adam::default()),
+        Optimizer::RmsProp(RmsProp { momentum: 0.5, ..RmsProp::default() }),
+    ];
+    for (line, optimizer) in networks.iter().flat_map(|line| optimizers.iter().map(move |o| (line, o))) {
+        for (batch, clip_norm) in [(1, None), (6, None), (6, Some(0.3))] {
+            let network = Network::new(&line.parse().unwrap()).unwrap();
+            if network.workspace(batch).is_err() || (batch == 1 && line.contains("batchnorm")) {
+                continue;
+            }
+            let x = Array4::from_shape_fn((batch, 8, 8, 1), |(n, i, j, _)| {
+                ((n + 3 * i + i * j) % 7) as f32 / 3.0 - 1.0
+            });
+            let labels: Vec<usize> = (0..batch).map(|n| n % 4).collect();
+            let (loss, learning_rate) = (Loss::default(), optimizer.learning_rate());
+            let mut workspace = network.workspace(batch).unwrap();
+            let mut whole = network.initial_parameters(3);
+            let mut parts = whole.clone();
+            let mut whole_moments = optimizer.moments(network.parameter_count()).unwrap();
+            let mut parts_moments = whole_moments.clone();
+            for step in 0..5 {
+                let draw = Draw { seed: 1, step };
+                let update = Update { loss: &loss, optimizer, learning_rate, clip_norm, draw };
+                let found = network
+                    .step(&mut whole, &mut whole_moments, x.view(), &labels, &update, &mut workspace)
+                    .unwrap();
+                let expected =
+                    network.gradients(&parts, x.view(), &labels, &loss, draw, &mut workspace).unwrap();
+                let mut gradients = workspace.gradients().to_vec();
+                clip_norm.map(|limit| layers::clip_norm(&mut gradients, limit));
+                optimizer.step(learning_rate, parts.values_mut(), &gradients, &mut parts_moments).unwrap();
+                network.settle(batch, &workspace, &mut parts).unwrap();
+                let case = format!("{line}, {optimizer:?}, batch {batch}, step {step}");
+                assert!((found.loss - expected.loss).abs() <= 1e-5 * expected.loss.abs().max(1.0), "{case}");
+                assert_eq!(found.correct, expected.correct, "{case}");
+                let pairs = whole.values().iter().zip(parts.values());
+                let statistics = whole.statistics().iter().zip(parts.statistics());
+                for (a, b) in pairs.chain(statistics) {
+                    assert!((a - b).abs() <= 1e-4 * b.abs().max(1.0), "{case}: {a}, expected {b}");
+                }
+            }
+        }
+    }
+}
+
+/// A loss that is no number leaves everything as it was.
+#[test]
+fn a_step_that_diverges_changes_nothing() {
+    let network = Network::new(&"4x4: conv 3 3x3 batchnorm, dense 2".parse().unwrap()).unwrap();
+    let mut parameters = network.initial_parameters(1);
+    parameters.values_mut()[0] = f32::NAN;
+    let before = parameters.clone();
+    let (loss, optimizer) = (Loss::default(), Optimizer::Adam(Adam::default()));
+    let mut moments = optimizer.moments(network.parameter_count()).unwrap();
+    let draw = Draw::default();
+    let update = Update { loss: &loss, optimizer: &optimizer, learning_rate: 0.1, clip_norm: None, draw };
+    let mut workspace = network.workspace(2).unwrap();
+    let x = Array4::ones((2, 4, 4, 1));
+    let step =
+        network.step(&mut parameters, &mut moments, x.view(), &[0, 1], &update, &mut workspace).unwrap();
+    assert!(step.loss.is_nan());
+    let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+    assert_eq!(bits(parameters.values()), bits(before.values()));
+    assert_eq!(bits(parameters.statistics()), bits(before.statistics()));
+    assert_eq!(moments, optimizer.moments(network.parameter_count()).unwrap());
 }

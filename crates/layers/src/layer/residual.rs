@@ -1,5 +1,6 @@
-use super::{Backward, Context, Forward, Layer, Operation, Reference, Settings};
+use super::{Backward, Context, Forward, Layer, Operation, Reference, Settings, Weights};
 use crate::chain::Chain;
+use crate::optimizer::Learner;
 use crate::parallel::map_chunks;
 use crate::parameters::ParameterSpec;
 use crate::{Misfit, Shape};
@@ -88,6 +89,55 @@ impl Plan {
         let (shortcut, saved) = saved.split_at(self.shortcut.saved(batch));
         [(body, body_y), (shortcut, &saved[..self.shortcut_outputs(batch)])]
     }
+
+    /// Through both branches.
+    fn back(&self, pass: Backward<'_, Weights<'_>>) {
+        let Backward { batch, mode, parameters: mut weights, statistics, x, dy, mut dx, gradients, saved, scratch, wide, .. } = pass;
+        let (body_statistics, shortcut_statistics) = statistics.split_at(self.body.statistic_count());
+        let (body_gradients, shortcut_gradients) = gradients.split_at_mut(self.body.parameter_count());
+        let [(body_saved, body_y), (shortcut_saved, shortcut_y)] = self.split(batch, saved);
+        let pass = Backward {
+            batch,
+            mode,
+            parameters: (),
+            statistics: body_statistics,
+            x,
+            y: body_y,
+            dy,
+            dx: dx.as_deref_mut(),
+            gradients: body_gradients,
+            saved: body_saved,
+            scratch,
+            wide,
+        };
+        pass.run(&self.body, weights.part(0..self.body.parameter_count()));
+        if self.shortcut.is_identity() {
+            if let Some(dx) = dx {
+                add(dx, dy);
+            }
+            return;
+        }
+        let (shortcut_dx, scratch) = scratch.split_at_mut(batch * self.input);
+        let pass = Backward {
+            batch,
+            mode,
+            parameters: (),
+            statistics: shortcut_statistics,
+            x,
+            y: shortcut_y,
+            dy,
+            dx: dx.is_some().then_some(&mut *shortcut_dx),
+            gradients: shortcut_gradients,
+            saved: shortcut_saved,
+            scratch,
+            wide,
+        };
+        let shortcut = self.body.parameter_count()..self.body.parameter_count() + self.shortcut.parameter_count();
+        pass.run(&self.shortcut, weights.part(shortcut));
+        if let Some(dx) = dx {
+            add(dx, shortcut_dx);
+        }
+    }
 }
 
 impl Operation for Plan {
@@ -175,49 +225,11 @@ impl Operation for Plan {
     }
 
     fn backward(&self, pass: Backward<'_>) {
-        let Backward { batch, mode, parameters, statistics, x, dy, mut dx, gradients, saved, scratch, wide, .. } = pass;
-        let (body_parameters, shortcut_parameters) = parameters.split_at(self.body.parameter_count());
-        let (body_statistics, shortcut_statistics) = statistics.split_at(self.body.statistic_count());
-        let (body_gradients, shortcut_gradients) = gradients.split_at_mut(self.body.parameter_count());
-        let [(body_saved, body_y), (shortcut_saved, shortcut_y)] = self.split(batch, saved);
-        self.body.backward(Backward {
-            batch,
-            mode,
-            parameters: body_parameters,
-            statistics: body_statistics,
-            x,
-            y: body_y,
-            dy,
-            dx: dx.as_deref_mut(),
-            gradients: body_gradients,
-            saved: body_saved,
-            scratch,
-            wide,
-        });
-        if self.shortcut.is_identity() {
-            if let Some(dx) = dx {
-                add(dx, dy);
-            }
-            return;
-        }
-        let (shortcut_dx, scratch) = scratch.split_at_mut(batch * self.input);
-        self.shortcut.backward(Backward {
-            batch,
-            mode,
-            parameters: shortcut_parameters,
-            statistics: shortcut_statistics,
-            x,
-            y: shortcut_y,
-            dy,
-            dx: dx.is_some().then_some(&mut *shortcut_dx),
-            gradients: shortcut_gradients,
-            saved: shortcut_saved,
-            scratch,
-            wide,
-        });
-        if let Some(dx) = dx {
-            add(dx, shortcut_dx);
-        }
+        self.back(pass.into_weights());
+    }
+
+    fn learn(&self, pass: Backward<'_, Learner<'_>>) {
+        self.back(pass.into_weights());
     }
 
     fn settle(&self, batch: usize, saved: &[f32], statistics: &mut [f32]) {

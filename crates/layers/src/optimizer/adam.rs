@@ -1,4 +1,4 @@
-use super::Moments;
+use super::Learner;
 use serde::{Deserialize, Serialize};
 
 /// Adam (Kingma and Ba 2015): a step scaled by running means of the gradient and of its square, each divided by what
@@ -25,24 +25,18 @@ impl Default for Adam {
 }
 
 impl Adam {
-    pub(super) fn step(
-        &self,
-        decoupled: bool,
-        learning_rate: f32,
-        parameters: &mut [f32],
-        gradients: &[f32],
-        moments: &mut Moments,
-    ) {
+    pub(super) fn step(&self, decoupled: bool, learner: Learner, gradients: &[f32]) {
+        let Learner { values: parameters, learning_rate, steps, first, second, .. } = learner;
         let Self { betas: [beta1, beta2], epsilon, weight_decay, .. } = *self;
         let (keep, decay) = match decoupled {
             true => (1.0 - learning_rate * weight_decay, 0.0),
             false => (1.0, weight_decay),
         };
         // In f64: a power of a β near 1 loses most of f32's digits when it is taken from 1.
-        let lack = |beta: f32| 1.0 - f64::from(beta).powf(moments.steps as f64);
+        let lack = |beta: f32| 1.0 - f64::from(beta).powf(steps as f64);
         let step = (f64::from(learning_rate) / lack(beta1)) as f32;
         let root = lack(beta2).sqrt() as f32;
-        let moments = moments.first.iter_mut().zip(&mut moments.second);
+        let moments = first.iter_mut().zip(second);
         for ((p, g), (m, v)) in parameters.iter_mut().zip(gradients).zip(moments) {
             let g = g + decay * *p;
             *m = beta1 * *m + (1.0 - beta1) * g;

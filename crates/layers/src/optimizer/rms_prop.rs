@@ -1,4 +1,4 @@
-use super::Moments;
+use super::Learner;
 use serde::{Deserialize, Serialize};
 
 /// RMSprop (Hinton 2012): a step divided by the root of a running mean of the gradient's square.
@@ -27,25 +27,20 @@ impl Default for RmsProp {
 }
 
 impl RmsProp {
-    pub(super) fn step(
-        &self,
-        learning_rate: f32,
-        parameters: &mut [f32],
-        gradients: &[f32],
-        moments: &mut Moments,
-    ) {
+    pub(super) fn step(&self, learner: Learner, gradients: &[f32]) {
+        let Learner { values: parameters, learning_rate, first, second, .. } = learner;
         let Self { alpha, epsilon, momentum, weight_decay, .. } = *self;
         let scaled = |p: f32, g: f32, v: &mut f32| {
             let g = g + weight_decay * p;
             *v = alpha * *v + (1.0 - alpha) * g * g;
             g / (v.sqrt() + epsilon)
         };
-        let parameters = parameters.iter_mut().zip(gradients).zip(&mut moments.second);
+        let parameters = parameters.iter_mut().zip(gradients).zip(second);
         if momentum == 0.0 {
             parameters.for_each(|((p, g), v)| *p -= learning_rate * scaled(*p, *g, v));
             return;
         }
-        for (((p, g), v), b) in parameters.zip(&mut moments.first) {
+        for (((p, g), v), b) in parameters.zip(first) {
             *b = momentum * *b + scaled(*p, *g, v);
             *p -= learning_rate * *b;
         }

@@ -1,4 +1,4 @@
-use super::Moments;
+use super::Learner;
 use serde::{Deserialize, Serialize};
 
 /// Stochastic gradient descent, with `g` the gradient plus `weight_decay · p`:
@@ -26,13 +26,8 @@ impl Default for Sgd {
 }
 
 impl Sgd {
-    pub(super) fn step(
-        &self,
-        learning_rate: f32,
-        parameters: &mut [f32],
-        gradients: &[f32],
-        moments: &mut Moments,
-    ) {
+    pub(super) fn step(&self, learner: Learner, gradients: &[f32]) {
+        let Learner { values: parameters, learning_rate, first, .. } = learner;
         let Self { momentum, nesterov, weight_decay, .. } = *self;
         if momentum == 0.0 {
             for (p, g) in parameters.iter_mut().zip(gradients) {
@@ -40,7 +35,7 @@ impl Sgd {
             }
             return;
         }
-        for ((p, g), b) in parameters.iter_mut().zip(gradients).zip(&mut moments.first) {
+        for ((p, g), b) in parameters.iter_mut().zip(gradients).zip(first) {
             let g = g + weight_decay * *p;
             *b = momentum * *b + g;
             *p -= learning_rate * if nesterov { g + momentum * *b } else { *b };
