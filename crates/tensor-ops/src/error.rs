@@ -20,6 +20,14 @@ pub enum Error {
         /// The strides that were given, in elements.
         strides: Vec<isize>,
     },
+    /// The memory lent to an operation for the length of a call is too small.
+    #[error("scratch: expected at least {expected} numbers, found {found}")]
+    Scratch {
+        /// What the geometry asks for.
+        expected: usize,
+        /// What was lent.
+        found: usize,
+    },
     /// A size that must be at least one is zero.
     #[error("{what}: expected at least 1, found 0")]
     Zero {

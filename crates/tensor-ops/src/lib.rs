@@ -1,5 +1,5 @@
 //! The operations of a small convolutional network: convolution, pooling, dense layers, activations, batch
-//! normalisation, softmax and cross-entropy, each with its gradients.
+//! normalisation, softmax and cross-entropy, each with its gradients; and a convolution with its ReLU and max-pool as one.
 //!
 //! Every operation is a pure function on buffers the caller owns. A *geometry* ([`Conv2dGeometry`],
 //! [`Pool2dGeometry`]) is computed and checked once, apart from the loops; after that a call only compares
@@ -41,6 +41,7 @@ pub mod activation;
 pub mod batch_norm;
 mod body;
 pub mod conv2d;
+pub mod conv_pool2d;
 pub mod dense;
 mod dispatch;
 mod error;
@@ -53,6 +54,7 @@ pub mod softmax;
 mod view;
 
 pub use activation::Activation;
+pub use conv_pool2d::{ConvPool2d, ConvPool2dGeometry};
 pub use error::Error;
 pub use geometry::{Conv2dConfig, Conv2dGeometry, Padding, Pool2dConfig, Pool2dGeometry, Window};
 pub use kernels::Kernels;

@@ -17,24 +17,30 @@ pub(crate) fn check_shape<S: RawData, D: Dimension>(
 }
 
 /// The elements of a view that must have the shape `expected` and be contiguous in row-major order.
-pub(crate) fn slice<'a, D: Dimension>(
+pub(crate) fn slice<'a, T, D: Dimension>(
     operand: &'static str,
-    view: ArrayView<'a, f32, D>,
+    view: ArrayView<'a, T, D>,
     expected: &[usize],
-) -> Result<&'a [f32]> {
+) -> Result<&'a [T]> {
     check_shape(operand, &view, expected)?;
     view.to_slice().ok_or_else(|| Error::Layout { operand, strides: view.strides().to_vec() })
 }
 
 /// The same for an output.
-pub(crate) fn slice_mut<'a, D: Dimension>(
+pub(crate) fn slice_mut<'a, T, D: Dimension>(
     operand: &'static str,
-    view: ArrayViewMut<'a, f32, D>,
+    view: ArrayViewMut<'a, T, D>,
     expected: &[usize],
-) -> Result<&'a mut [f32]> {
+) -> Result<&'a mut [T]> {
     check_shape(operand, &view, expected)?;
     if !view.is_standard_layout() {
         return Err(Error::Layout { operand, strides: view.strides().to_vec() });
     }
     Ok(view.into_slice().expect("a view in standard layout is a slice"))
+}
+
+/// The first `expected` numbers of the scratch memory that a caller lends.
+pub(crate) fn scratch(scratch: &mut [f32], expected: usize) -> Result<&mut [f32]> {
+    let found = scratch.len();
+    scratch.get_mut(..expected).ok_or(Error::Scratch { expected, found })
 }

@@ -5,8 +5,8 @@ mod common;
 use common::Numbers;
 use ndarray::{Array1, Array2, Array4};
 use tensor_ops::{
-    Conv2dConfig, Conv2dGeometry, Kernels, Padding, Pool2dConfig, Pool2dGeometry, Pooling, Ties, conv2d,
-    dense, ndarray, pool2d, softmax,
+    Conv2dConfig, Conv2dGeometry, ConvPool2d, ConvPool2dGeometry, Kernels, Padding, Pool2dConfig,
+    Pool2dGeometry, Pooling, Ties, conv_pool2d, conv2d, dense, ndarray, pool2d, softmax,
 };
 
 #[global_allocator]
@@ -34,12 +34,55 @@ fn nothing_allocates() {
     let mut dense_dbias = Array1::zeros(40);
     let (mut probabilities, mut dlogits) = (Array2::zeros(columns.dim()), Array2::zeros(columns.dim()));
 
+    let config = Conv2dConfig { padding: Padding::Same, ..Conv2dConfig::new([3, 3]) };
+    let both = Conv2dGeometry::new([12, 13, 5], 27, &config).unwrap();
+    let halved = Pool2dGeometry::new([12, 13, 27], &Pool2dConfig::new([2, 2])).unwrap();
+    let both = ConvPool2dGeometry::new(both, halved).unwrap();
+    let op = ConvPool2d { geometry: both, relu: true, ties: Ties::First };
+    let both_dy = numbers.array(both.output_shape(2));
+    let mut both_y = both_dy.clone();
+    let mut takes = Array4::zeros(both_dy.dim());
+    let sizes = [both.forward_scratch(), both.grad_weight_scratch(), both.grad_input_scratch()];
+    let mut scratch = vec![0.0; sizes.into_iter().max().unwrap()];
+
     let mut run = |kernels| {
         let k = kernels;
         conv2d::forward(k, &conv, x.view(), weight.view(), Some(bias.view()), y.view_mut()).unwrap();
         conv2d::grad_input(k, &conv, dy.view(), weight.view(), dx.view_mut()).unwrap();
         conv2d::grad_weight(k, &conv, x.view(), dy.view(), dweight.view_mut()).unwrap();
         conv2d::grad_bias(k, dy.view(), dbias.view_mut()).unwrap();
+        conv_pool2d::forward(
+            k,
+            &op,
+            x.view(),
+            weight.view(),
+            Some(bias.view()),
+            both_y.view_mut(),
+            Some(takes.view_mut()),
+            &mut scratch,
+        )
+        .unwrap();
+        conv_pool2d::grad_weight(
+            k,
+            &op,
+            x.view(),
+            both_dy.view(),
+            takes.view(),
+            dweight.view_mut(),
+            Some(dbias.view_mut()),
+            &mut scratch,
+        )
+        .unwrap();
+        conv_pool2d::grad_input(
+            k,
+            &op,
+            both_dy.view(),
+            takes.view(),
+            weight.view(),
+            dx.view_mut(),
+            &mut scratch,
+        )
+        .unwrap();
         let average = Pooling::Average { count_padding: false };
         for pooling in [Pooling::Max(Ties::First), Pooling::Min(Ties::All), average] {
             pool2d::forward(k, pooling, &pool, x.view(), pool_y.view_mut()).unwrap();

@@ -7,6 +7,7 @@
 pub mod activation;
 pub mod batch_norm;
 pub mod conv2d;
+pub mod conv_pool2d;
 pub mod dense;
 mod float;
 pub mod pool2d;

@@ -83,7 +83,7 @@ fn window(geometry: &Pool2dGeometry, oy: usize, ox: usize) -> impl Iterator<Item
 }
 
 /// The value that beats all others; the first NaN, if there is one.
-fn extremum<T: NdFloat>(values: impl Iterator<Item = T>, beats: impl Fn(T, T) -> bool) -> T {
+pub(super) fn extremum<T: NdFloat>(values: impl Iterator<Item = T>, beats: impl Fn(T, T) -> bool) -> T {
     values
         .reduce(
             |best, value| if !best.is_nan() && (beats(value, best) || value.is_nan()) { value } else { best },

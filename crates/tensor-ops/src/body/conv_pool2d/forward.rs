@@ -1,0 +1,124 @@
+//! The forward pass.
+//!
+//! ```text
+//! for each sample and row of windows:
+//!     strip = two rows of the convolution
+//!     for each window, block of ≤ 16 filters:
+//!         y = relu(max of its four places); takes = the places that equal it
+//! ```
+//!
+//! 1. The strip stays in the first cache: the full map is never written to memory.
+//! 2. The ReLU is applied to the pooled quarter.
+//! 3. The search for the maxima compares and selects for 16 filters at once, without a branch.
+
+use super::super::conv2d;
+use super::super::cover;
+use super::super::tile::{lanes, lanes_mut};
+use crate::dispatch::{Body, Isa};
+use crate::{Conv2dGeometry, ConvPool2d, ConvPool2dGeometry, Ties, Window};
+
+pub(crate) struct Forward<'a> {
+    pub op: &'a ConvPool2d,
+    pub x: &'a [f32],
+    pub weight: &'a [f32],
+    pub bias: Option<&'a [f32]>,
+    pub y: &'a mut [f32],
+    pub takes: Option<&'a mut [u8]>,
+    pub scratch: &'a mut [f32],
+}
+
+impl Forward<'_> {
+    pub(crate) fn scratch(geometry: &ConvPool2dGeometry) -> usize {
+        4 * geometry.pool.columns.output * geometry.conv.filters
+    }
+}
+
+impl Body for Forward<'_> {
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        let Self { op, x, weight, bias, y, mut takes, scratch: strip } = self;
+        let geometry = &op.geometry;
+        let [_, rows, columns, filters] = geometry.output_shape(1);
+        let inputs = geometry.input_shape(1).into_iter().product();
+        let line = geometry.conv.columns.input * geometry.conv.in_channels;
+        for (n, x) in x.chunks_exact(inputs).enumerate() {
+            for wy in 0..rows {
+                let (first, part) = two_rows(geometry, wy);
+                let x = &x[first * line..][..part.rows.input * line];
+                conv2d::Forward { geometry: &part, x, weight, bias, y: strip }.run::<I>();
+                let at = (n * rows + wy) * columns * filters;
+                for window in 0..columns {
+                    for block in cover(filters, [1, 4, 8, 16]) {
+                        let from = 2 * window * filters + block.start;
+                        let y = &mut y[at + window * filters + block.start..];
+                        let takes =
+                            takes.as_mut().map(|takes| &mut takes[at + window * filters + block.start..]);
+                        let next = 2 * columns * filters;
+                        let strip = &strip[from..];
+                        match block.width {
+                            16 => pool::<16>(op, strip, filters, next, y, takes),
+                            8 => pool::<8>(op, strip, filters, next, y, takes),
+                            4 => pool::<4>(op, strip, filters, next, y, takes),
+                            _ => pool::<1>(op, strip, filters, next, y, takes),
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The first row of the input that a row of windows sees, and the convolution of what it sees.
+#[inline(always)]
+fn two_rows(geometry: &ConvPool2dGeometry, wy: usize) -> (usize, Conv2dGeometry) {
+    let Window { input, kernel, before, .. } = geometry.conv.rows;
+    // Both ends count from the top of the padding; of the input, at least a row is kept.
+    let (start, end) = (2 * wy, 2 * wy + kernel + 1);
+    let first = start.saturating_sub(before).min(input - 1);
+    let last = end.saturating_sub(before).clamp(first + 1, input);
+    // Behind the input as in front of it, padding is all that the taps meet.
+    let before = if start < before + input { before.saturating_sub(start) } else { kernel + 1 };
+    let rows = Window { input: last - first, output: 2, before, ..geometry.conv.rows };
+    let columns = Window { output: 2 * geometry.pool.columns.output, ..geometry.conv.columns };
+    (first, Conv2dGeometry { rows, columns, ..geometry.conv })
+}
+
+/// `L` filters of one window, whose places are `0`, `right`, `next` and `next + right`.
+#[inline(always)]
+fn pool<const L: usize>(
+    op: &ConvPool2d,
+    strip: &[f32],
+    right: usize,
+    next: usize,
+    y: &mut [f32],
+    takes: Option<&mut [u8]>,
+) {
+    let z = [0, right, next, next + right].map(|at| *lanes::<L>(&strip[at..]));
+    let mut best = z[0];
+    for place in 1..4 {
+        for l in 0..L {
+            let (value, found) = (z[place][l], best[l]);
+            best[l] = if !found.is_nan() & ((value > found) | value.is_nan()) { value } else { found };
+        }
+    }
+    let mut off = [false; L];
+    for l in 0..L {
+        off[l] = op.relu & (best[l] <= 0.0);
+    }
+    let y = lanes_mut::<L>(y);
+    for l in 0..L {
+        y[l] = if off[l] { 0.0 } else { best[l] };
+    }
+    let Some(takes) = takes else { return };
+    let takes = takes.first_chunk_mut::<L>().expect("the slice holds a whole block");
+    for l in 0..L {
+        let mut wins = 0;
+        for place in 0..4 {
+            let equal = (z[place][l] == best[l]) | z[place][l].is_nan();
+            wins |= u8::from(equal) << place;
+        }
+        let first = wins & wins.wrapping_neg();
+        let wins = if op.ties == Ties::First { first } else { wins };
+        takes[l] = if off[l] { 0 } else { wins };
+    }
+}
