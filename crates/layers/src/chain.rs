@@ -3,7 +3,7 @@
 use crate::layer::{Backward, Context, Forward, Operation, Reference, Weights};
 use crate::optimizer::Learner;
 use crate::parameters::ParameterSpec;
-use crate::{Error, Layer, Result, Shape};
+use crate::{Error, Layer, Result, Shape, fusion};
 use std::ops::Range;
 
 /// A sequence of operations, itself an operation: a network is one, and so is a branch of a residual block.
@@ -21,8 +21,8 @@ pub(crate) struct Chain {
 #[derive(Debug)]
 struct Node {
     operation: Box<dyn Operation>,
-    /// The layer's place in the spec.
-    index: usize,
+    /// The place in the spec of the layer, or of the layers that run as one; parameters have the first one's name.
+    layers: Range<usize>,
     /// Its part of the chain's parameters.
     parameters: Range<usize>,
     /// Its part of the chain's statistics.
@@ -33,18 +33,41 @@ impl Chain {
     /// Plans `layers` on an input of this shape. A layer that only renames a shape leaves no operation behind.
     pub fn plan(layers: &[Layer], input: Shape, context: &mut Context) -> Result<Self> {
         let mut chain = Self { nodes: Vec::new(), output: input, parameter_count: 0, statistic_count: 0 };
-        for (index, layer) in layers.iter().enumerate() {
-            let misfit = |misfit| Error::Layer { index, kind: layer.kind(), misfit };
-            let operation = layer.plan(chain.output, context).map_err(misfit)?;
-            chain.output = operation.output();
-            check_size("activations", chain.output.len())?;
+        let mut index = 0;
+        while index < layers.len() {
+            let input = chain.output;
+            let mut operation = chain.plan_layer(layers, index, context)?;
+            let mut layers_in_one = 1;
+            if let Some((count, mut fused)) = fusion::find(&layers[index..], input, context) {
+                fused.stages.push(operation);
+                for behind in index + 1..index + count {
+                    fused.stages.push(chain.plan_layer(layers, behind, context)?);
+                }
+                (operation, layers_in_one) = (Box::new(fused), count);
+            }
             if !operation.is_view() {
                 let parameters = place(&operation.parameters(), &mut chain.parameter_count)?;
                 let statistics = place(&operation.statistics(), &mut chain.statistic_count)?;
-                chain.nodes.push(Node { operation, index, parameters, statistics });
+                let layers = index..index + layers_in_one;
+                chain.nodes.push(Node { operation, layers, parameters, statistics });
             }
+            index += layers_in_one;
         }
         Ok(chain)
+    }
+
+    /// Plans one layer behind those before it.
+    fn plan_layer(
+        &mut self,
+        layers: &[Layer],
+        index: usize,
+        context: &mut Context,
+    ) -> Result<Box<dyn Operation>> {
+        let misfit = |misfit| Error::Layer { index, kind: layers[index].kind(), misfit };
+        let operation = layers[index].plan(self.output, context).map_err(misfit)?;
+        self.output = operation.output();
+        check_size("activations", self.output.len())?;
+        Ok(operation)
     }
 
     /// Whether the output is the input's numbers.
@@ -68,7 +91,7 @@ impl Chain {
     }
 
     fn is_last(&self, node: &Node) -> bool {
-        self.nodes.last().is_some_and(|last| last.index == node.index)
+        self.nodes.last().is_some_and(|last| last.layers == node.layers)
     }
 
     /// The largest batch between two operations.
@@ -79,7 +102,7 @@ impl Chain {
     /// The specs of all nodes, each name behind its layer's index.
     fn specs(&self, of: impl Fn(&dyn Operation) -> Vec<ParameterSpec>) -> Vec<ParameterSpec> {
         let named = |node: &Node| {
-            ParameterSpec::within(&node.index.to_string(), of(&*node.operation)).collect::<Vec<_>>()
+            ParameterSpec::within(&node.layers.start.to_string(), of(&*node.operation)).collect::<Vec<_>>()
         };
         self.nodes.iter().flat_map(named).collect()
     }
@@ -185,6 +208,18 @@ impl Operation for Chain {
 
     fn wide_scratch(&self, batch: usize) -> usize {
         self.nodes.iter().map(|node| node.operation.wide_scratch(batch)).max().unwrap_or(0)
+    }
+
+    fn fusions(&self) -> Vec<Vec<String>> {
+        let of = |node: &Node| {
+            let within = node.operation.fusions().into_iter();
+            let within = within
+                .map(|group| group.iter().map(|place| format!("{}.{place}", node.layers.start)).collect());
+            let own =
+                (node.layers.len() > 1).then(|| node.layers.clone().map(|place| place.to_string()).collect());
+            own.into_iter().chain(within).collect::<Vec<_>>()
+        };
+        self.nodes.iter().flat_map(of).collect()
     }
 
     fn smallest_batch(&self) -> usize {

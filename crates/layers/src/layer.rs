@@ -119,6 +119,8 @@ pub(crate) trait Settings: Sized {
 pub(crate) struct Context {
     /// The kernels that will run.
     pub kernels: Kernels,
+    /// Whether layers may run as one operation.
+    pub fusion: bool,
     /// How many layers have asked for a stream of random numbers of their own.
     pub streams: u64,
 }
@@ -181,6 +183,11 @@ pub(crate) trait Operation: Debug + Send + Sync {
     /// Numbers of scratch in double precision, for sums over the batch, that a pass needs.
     fn wide_scratch(&self, _batch: usize) -> usize {
         0
+    }
+
+    /// Which of the layers within run as one operation: the places of each group.
+    fn fusions(&self) -> Vec<Vec<String>> {
+        Vec::new()
     }
 
     /// The smallest batch that can be trained on.
@@ -341,7 +348,7 @@ pub(crate) struct Reference<'a> {
 }
 
 /// Why planned operands always fit the kernels.
-const PLANNED: &str = "operands have the planned shapes";
+pub(crate) const PLANNED: &str = "operands have the planned shapes";
 
 /// A slice as an array of a planned shape.
 pub(crate) fn array<T, I: IntoDimension>(shape: I, values: &[T]) -> ArrayView<'_, T, I::Dim>

@@ -44,6 +44,7 @@ mod checkpoint;
 mod error;
 mod evaluate;
 mod file;
+mod fusion;
 mod gradcheck;
 mod initializer;
 mod layer;

@@ -19,6 +19,7 @@ use tensor_ops::{Kernels, softmax};
 pub struct Network {
     spec: NetworkSpec,
     kernels: Kernels,
+    fusion: bool,
     chain: Chain,
     layout: Arc<Layout>,
     /// How each of the parameters and statistics starts.
@@ -65,19 +66,32 @@ impl Network {
     /// # Errors
     /// As [`Network::new`].
     pub fn with_kernels(spec: &NetworkSpec, kernels: Kernels) -> Result<Self> {
-        let chain = Chain::plan(&spec.layers, Shape::Map(spec.input), &mut Context { kernels, streams: 0 })?;
+        Self::plan(spec, kernels, true)
+    }
+
+    /// As [`Network::with_kernels`], with each layer run by itself: slower, and the same up to rounding.
+    ///
+    /// # Errors
+    /// As [`Network::new`].
+    pub fn without_fusion(spec: &NetworkSpec, kernels: Kernels) -> Result<Self> {
+        Self::plan(spec, kernels, false)
+    }
+
+    fn plan(spec: &NetworkSpec, kernels: Kernels, fusion: bool) -> Result<Self> {
+        let mut context = Context { kernels, fusion, streams: 0 };
+        let chain = Chain::plan(&spec.layers, Shape::Map(spec.input), &mut context)?;
         if chain.is_identity() {
             return Err(Error::Empty);
         }
         let (mut initial, statistics) = (chain.parameters(), chain.statistics());
         let layout = Arc::new(Layout::new(&initial, &statistics));
         initial.extend(statistics);
-        Ok(Self { spec: spec.clone(), kernels, chain, layout, initial })
+        Ok(Self { spec: spec.clone(), kernels, fusion, chain, layout, initial })
     }
 
     /// What planning a layer of this network needs.
     pub(crate) fn context(&self) -> Context {
-        Context { kernels: self.kernels, streams: 0 }
+        Context { kernels: self.kernels, fusion: self.fusion, streams: 0 }
     }
 
     /// The output of a batch in float64 and by plain loops, as in training.
@@ -91,6 +105,11 @@ impl Network {
     ) {
         let batch = y.len() / self.output().len();
         self.chain.reference(Reference { batch, mode: Mode::Train(draw), parameters, statistics, x, y });
+    }
+
+    /// Which layers run as one operation: the places of each group, in the spec and in the blocks within.
+    pub fn fusions(&self) -> Vec<Vec<String>> {
+        self.chain.fusions()
     }
 
     /// What was planned.

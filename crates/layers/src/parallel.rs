@@ -78,6 +78,87 @@ pub(crate) fn sum_chunks<const N: usize, T: Copy + Default + AddAssign + Send>(
     }
 }
 
+/// Buffers that can be cut between two samples.
+pub(crate) trait Cut: Send + Sized {
+    /// The part of the first chunks, and the rest.
+    fn cut(self, front: Front) -> (Self, Self);
+}
+
+/// The first chunks of some samples.
+#[derive(Clone, Copy)]
+pub(crate) struct Front {
+    chunks: usize,
+    /// Samples in these chunks.
+    samples: usize,
+    /// Samples in all.
+    of: usize,
+}
+
+/// So many numbers for each chunk, such as scratch or a partial sum.
+pub(crate) struct PerChunk<'a>(pub &'a mut [f32], pub usize);
+
+impl Cut for PerChunk<'_> {
+    fn cut(self, front: Front) -> (Self, Self) {
+        let (mine, theirs) = self.0.split_at_mut(front.chunks * self.1);
+        (Self(mine, self.1), Self(theirs, self.1))
+    }
+}
+
+impl<T: Sync> Cut for &[T] {
+    fn cut(self, front: Front) -> (Self, Self) {
+        self.split_at(self.len() / front.of * front.samples)
+    }
+}
+
+impl<T: Send> Cut for &mut [T] {
+    fn cut(self, front: Front) -> (Self, Self) {
+        let at = self.len() / front.of * front.samples;
+        self.split_at_mut(at)
+    }
+}
+
+impl<A: Cut> Cut for Option<A> {
+    fn cut(self, front: Front) -> (Self, Self) {
+        self.map(|buffer| buffer.cut(front)).unzip()
+    }
+}
+
+impl<A: Cut, B: Cut> Cut for (A, B) {
+    fn cut(self, front: Front) -> (Self, Self) {
+        let ((a, c), (b, d)) = (self.0.cut(front), self.1.cut(front));
+        ((a, b), (c, d))
+    }
+}
+
+/// Calls `work(samples, buffers)` with each chunk's part of the buffers.
+pub(crate) fn each_chunk<B: Cut>(batch: usize, buffers: B, work: &(impl Fn(usize, B) + Sync)) {
+    cut_and_work(batch, chunk_samples(batch), buffers, work);
+}
+
+fn cut_and_work<B: Cut>(samples: usize, chunk: usize, buffers: B, work: &(impl Fn(usize, B) + Sync)) {
+    let chunks = samples.div_ceil(chunk);
+    if chunks == 1 {
+        return work(samples, buffers);
+    }
+    let front = Front { chunks: chunks / 2, samples: chunks / 2 * chunk, of: samples };
+    let (mine, theirs) = buffers.cut(front);
+    rayon::join(
+        || cut_and_work(front.samples, chunk, mine, work),
+        || cut_and_work(samples - front.samples, chunk, theirs, work),
+    );
+}
+
+/// Adds up the partial sums of a batch's chunks, in their order.
+pub(crate) fn add_partials(batch: usize, partials: &[f32], total: &mut [f32]) {
+    let mut partials = partials.chunks_exact(total.len()).take(chunk_count(batch));
+    if let Some(first) = partials.next() {
+        total.copy_from_slice(first);
+    }
+    for partial in partials {
+        total.iter_mut().zip(partial).for_each(|(total, partial)| *total += partial);
+    }
+}
+
 /// Calls `fill(index, row, scratch)` for each of the `count` equal rows, each with a part of the scratch of its own.
 pub(crate) fn for_rows(
     count: usize,

@@ -12,6 +12,8 @@ pub struct Summary {
     pub rows: Vec<SummaryRow>,
     /// The name of the kernels that run.
     pub kernels: &'static str,
+    /// As [`Network::fusions`].
+    pub fusions: Vec<Vec<String>>,
 }
 
 /// One layer of a [`Summary`].
@@ -46,7 +48,8 @@ impl Network {
             }
         });
         let rows = rows.collect();
-        Summary { input: Shape::Map(self.spec().input), rows, kernels: self.kernels().name() }
+        let (input, kernels) = (Shape::Map(self.spec().input), self.kernels().name());
+        Summary { input, rows, kernels, fusions: self.fusions() }
     }
 }
 
@@ -72,6 +75,10 @@ impl fmt::Display for Summary {
         let [index, layer, output, parameters, cost] = [0, 1, 2, 3, 4].map(width);
         for [a, b, c, d, e] in &table {
             writeln!(f, "{a:>index$}  {b:<layer$}  {c:<output$}  {d:>parameters$}  {e:>cost$}")?;
+        }
+        if !self.fusions.is_empty() {
+            let groups: Vec<_> = self.fusions.iter().map(|group| group.join(" + ")).collect();
+            writeln!(f, "run as one: {}", groups.join(", "))?;
         }
         write!(f, "kernels: {}", self.kernels)
     }

@@ -60,6 +60,13 @@ impl Conv2d {
         let Conv2dConfig { kernel, stride, padding, dilation, groups } = Conv2dConfig::new(kernel);
         Self { filters, kernel, stride, padding, dilation, groups, bias: true, initializer: Initializer::default() }
     }
+
+    /// Where the windows lie on an input of this shape.
+    pub(crate) fn geometry(&self, input: Shape) -> Result<Conv2dGeometry, Misfit> {
+        let Self { filters, kernel, stride, padding, dilation, groups, .. } = *self;
+        let config = Conv2dConfig { kernel, stride, padding, dilation, groups };
+        Ok(Conv2dGeometry::new(expect_map(input)?, filters, &config)?)
+    }
 }
 
 impl Settings for Conv2d {
@@ -97,9 +104,8 @@ impl Settings for Conv2d {
     }
 
     fn plan(&self, input: Shape, context: &mut Context) -> Result<Box<dyn Operation>, Misfit> {
-        let Self { filters, kernel, stride, padding, dilation, groups, bias, initializer } = *self;
-        let config = Conv2dConfig { kernel, stride, padding, dilation, groups };
-        let geometry = Conv2dGeometry::new(expect_map(input)?, filters, &config)?;
+        let Self { bias, initializer, .. } = *self;
+        let geometry = self.geometry(input)?;
         Ok(Box::new(Plan { geometry, bias, initializer, kernels: context.kernels }))
     }
 }

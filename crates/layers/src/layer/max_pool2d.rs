@@ -3,7 +3,7 @@ use super::{Context, Operation, Settings};
 use crate::text::Words;
 use crate::{Misfit, Padding, Shape, Ties};
 use serde::{Deserialize, Serialize};
-use tensor_ops::Pooling;
+use tensor_ops::{Pool2dGeometry, Pooling};
 
 extremum! {
     /// Max-pooling: each channel's maximum under each window.
@@ -17,6 +17,11 @@ extremum! {
 }
 
 impl MaxPool2d {
+    /// Where the windows lie on an input of this shape.
+    pub(crate) fn geometry(&self, input: Shape) -> Result<Pool2dGeometry, Misfit> {
+        pool2d::geometry(self.windows(), input)
+    }
+
     fn pooling(ties: Ties) -> Pooling {
         Pooling::Max(ties)
     }

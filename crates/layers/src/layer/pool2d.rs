@@ -13,15 +13,23 @@ pub(super) struct Windows {
     pub padding: Padding,
 }
 
+/// Checks that the windows fit an input of this shape.
+pub(super) fn geometry(
+    Windows { kernel, stride, padding }: Windows,
+    input: Shape,
+) -> Result<Pool2dGeometry, Misfit> {
+    let config = Pool2dConfig { kernel, stride: stride.unwrap_or(kernel), padding };
+    Ok(Pool2dGeometry::new(expect_map(input)?, &config)?)
+}
+
 /// Plans a pooling layer.
 pub(super) fn plan(
     pooling: Pooling,
-    Windows { kernel, stride, padding }: Windows,
+    windows: Windows,
     input: Shape,
     context: &Context,
 ) -> Result<Box<dyn Operation>, Misfit> {
-    let config = Pool2dConfig { kernel, stride: stride.unwrap_or(kernel), padding };
-    let geometry = Pool2dGeometry::new(expect_map(input)?, &config)?;
+    let geometry = geometry(windows, input)?;
     let [_, rows, columns, channels] = geometry.output_shape(1);
     let output = Shape::Map([rows, columns, channels]);
     Ok(Box::new(Plan { pooling, geometry, output, kernels: context.kernels }))

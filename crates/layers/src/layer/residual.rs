@@ -175,6 +175,14 @@ impl Operation for Plan {
         self.body.wide_scratch(batch).max(self.shortcut.wide_scratch(batch))
     }
 
+    fn fusions(&self) -> Vec<Vec<String>> {
+        let within = |branch: &'static str, groups: Vec<Vec<String>>| {
+            let name = move |place: &String| format!("{branch}.{place}");
+            groups.into_iter().map(move |group| group.iter().map(name).collect())
+        };
+        within("body", self.body.fusions()).chain(within("shortcut", self.shortcut.fusions())).collect()
+    }
+
     fn smallest_batch(&self) -> usize {
         self.body.smallest_batch().max(self.shortcut.smallest_batch())
     }

@@ -1,0 +1,157 @@
+//! Layers that run as one operation: found when a chain is planned, and never part of a spec.
+
+use crate::layer::{
+    Backward, Context, Forward, Layer, Mode, Operation, PLANNED, Reference, array, array_mut,
+};
+use crate::parallel::{PerChunk, add_partials, chunk_count, each_chunk};
+use crate::parameters::ParameterSpec;
+use crate::{Conv2d, MaxPool2d, Shape};
+use tensor_ops::{ConvPool2d, ConvPool2dGeometry, Kernels, conv_pool2d};
+
+/// How many of the first of these layers run as one operation, and which.
+///
+/// A convolution and the 2×2 max-pool behind it do, with a ReLU between them or after both, which is the same: three
+/// quarters of the convolution's output take no gradient, and what does not is never touched.
+pub(crate) fn find(layers: &[Layer], input: Shape, context: &Context) -> Option<(usize, Fused)> {
+    let (conv, pool, relu, count) = match layers {
+        [Layer::Conv2d(conv), Layer::Relu(_), Layer::MaxPool2d(pool), ..] => (conv, pool, true, 3),
+        [Layer::Conv2d(conv), Layer::MaxPool2d(pool), Layer::Relu(_), ..] => (conv, pool, true, 3),
+        [Layer::Conv2d(conv), Layer::MaxPool2d(pool), ..] => (conv, pool, false, 2),
+        _ => return None,
+    };
+    let fused = plan(conv, pool, relu, input, context)?;
+    context.fusion.then_some((count, fused))
+}
+
+fn plan(conv: &Conv2d, pool: &MaxPool2d, relu: bool, input: Shape, context: &Context) -> Option<Fused> {
+    let convolution = conv.geometry(input).ok()?;
+    let [_, rows, columns, filters] = convolution.output_shape(1);
+    let windows = pool.geometry(Shape::Map([rows, columns, filters])).ok()?;
+    let geometry = ConvPool2dGeometry::new(convolution, windows)?;
+    let operation = ConvPool2d { geometry, relu, ties: pool.ties };
+    Some(Fused { operation, bias: conv.bias, kernels: context.kernels, stages: Vec::new() })
+}
+
+/// A convolution with its max-pool. Beside its output it saves a byte for each: which places of the window take the
+/// gradient.
+#[derive(Debug)]
+pub(crate) struct Fused {
+    operation: ConvPool2d,
+    bias: bool,
+    kernels: Kernels,
+    /// The layers by themselves; the first is the convolution.
+    pub stages: Vec<Box<dyn Operation>>,
+}
+
+impl Fused {
+    fn weights(&self) -> usize {
+        self.operation.geometry.conv().weight_shape().iter().product()
+    }
+
+    fn filters(&self) -> usize {
+        self.operation.geometry.conv().weight_shape()[3]
+    }
+
+    /// Numbers of weights and bias.
+    fn learned(&self) -> usize {
+        self.weights() + if self.bias { self.filters() } else { 0 }
+    }
+
+    /// Outputs of a batch.
+    fn outputs(&self, batch: usize) -> usize {
+        batch * self.output().len()
+    }
+}
+
+impl Operation for Fused {
+    fn output(&self) -> Shape {
+        let [_, rows, columns, filters] = self.operation.geometry.output_shape(1);
+        Shape::Map([rows, columns, filters])
+    }
+
+    fn parameters(&self) -> Vec<ParameterSpec> {
+        self.stages[0].parameters()
+    }
+
+    fn saved(&self, batch: usize) -> usize {
+        self.outputs(batch).div_ceil(size_of::<f32>())
+    }
+
+    fn forward_scratch(&self, batch: usize) -> usize {
+        chunk_count(batch) * self.operation.geometry.forward_scratch()
+    }
+
+    fn backward_scratch(&self, batch: usize) -> usize {
+        let geometry = &self.operation.geometry;
+        let scratch = geometry.grad_weight_scratch().max(geometry.grad_input_scratch());
+        chunk_count(batch) * (self.learned() + scratch)
+    }
+
+    fn multiply_adds(&self) -> u64 {
+        self.stages[0].multiply_adds()
+    }
+
+    fn forward(&self, Forward { batch, mode, parameters, x, y, saved, scratch, .. }: Forward<'_>) {
+        let Self { operation, kernels, .. } = self;
+        let geometry = &operation.geometry;
+        let (weight, bias) = parameters.split_at(self.weights());
+        let weight = array(geometry.conv().weight_shape(), weight);
+        let bias = self.bias.then(|| array(self.filters(), bias));
+        let takes = (mode != Mode::Evaluate)
+            .then(|| &mut bytemuck::cast_slice_mut::<f32, u8>(saved)[..self.outputs(batch)]);
+        let scratch = PerChunk(scratch, geometry.forward_scratch());
+        each_chunk(batch, ((x, y), (takes, scratch)), &|n, ((x, y), (takes, scratch))| {
+            let (x, y) = (array(geometry.input_shape(n), x), array_mut(geometry.output_shape(n), y));
+            let takes = takes.map(|takes| array_mut(geometry.output_shape(n), takes));
+            conv_pool2d::forward(*kernels, operation, x, weight, bias, y, takes, scratch.0).expect(PLANNED);
+        });
+    }
+
+    fn backward(&self, pass: Backward<'_>) {
+        let Backward { batch, parameters, x, dy, dx, gradients, saved, scratch, .. } = pass;
+        let Self { operation, kernels, .. } = self;
+        let geometry = &operation.geometry;
+        let takes = &bytemuck::cast_slice::<f32, u8>(saved)[..self.outputs(batch)];
+        let (partials, scratch) = scratch.split_at_mut(chunk_count(batch) * self.learned());
+        let learn = |n, x, dy, takes, gradients: &mut [f32], scratch: &mut [f32]| {
+            let (dweight, dbias) = gradients.split_at_mut(self.weights());
+            let (x, dy) = (array(geometry.input_shape(n), x), array(geometry.output_shape(n), dy));
+            let takes = array(geometry.output_shape(n), takes);
+            let dweight = array_mut(geometry.conv().weight_shape(), dweight);
+            let dbias = self.bias.then(|| array_mut(self.filters(), dbias));
+            conv_pool2d::grad_weight(*kernels, operation, x, dy, takes, dweight, dbias, scratch)
+                .expect(PLANNED);
+        };
+        if chunk_count(batch) == 1 {
+            learn(batch, x, dy, takes, gradients, scratch);
+        } else {
+            let scratch = PerChunk(&mut *scratch, geometry.grad_weight_scratch());
+            let buffers = (((x, dy), takes), (PerChunk(partials, self.learned()), scratch));
+            each_chunk(batch, buffers, &|n, (((x, dy), takes), (partial, scratch))| {
+                learn(n, x, dy, takes, partial.0, scratch.0);
+            });
+            add_partials(batch, partials, gradients);
+        }
+        let Some(dx) = dx else { return };
+        let weight = array(geometry.conv().weight_shape(), &parameters[..self.weights()]);
+        let scratch = PerChunk(scratch, geometry.grad_input_scratch());
+        each_chunk(batch, ((dy, takes), (dx, scratch)), &|n, ((dy, takes), (dx, scratch))| {
+            let (dy, takes) = (array(geometry.output_shape(n), dy), array(geometry.output_shape(n), takes));
+            let dx = array_mut(geometry.input_shape(n), dx);
+            conv_pool2d::grad_input(*kernels, operation, dy, takes, weight, dx, scratch.0).expect(PLANNED);
+        });
+    }
+
+    fn reference(&self, pass: Reference<'_>) {
+        let Reference { batch, mode, statistics, x, y, mut parameters } = pass;
+        let mut x = x.to_vec();
+        for stage in &self.stages {
+            let mut y = vec![0.0; batch * stage.output().len()];
+            stage.reference(Reference { batch, mode, parameters, statistics, x: &x, y: &mut y });
+            // Only the convolution has any.
+            parameters = &[];
+            x = y;
+        }
+        y.copy_from_slice(&x);
+    }
+}
