@@ -1,15 +1,19 @@
 //! A dense (fully connected) layer and its gradients, for `f32`.
+//!
+//! The weights, `(in, out)`, are taken in both orders of memory: row-major, or column-major as the transpose
+//! (`.t()`) of a row-major `(out, in)` array. Every kernel runs along the axis that is contiguous, so a layer of
+//! few outputs is faster with column-major weights.
 
-use crate::body::dense::{Forward, GradBias, GradInput, GradWeight, Sizes};
+use crate::body::dense::{GradBias, OuterProduct, Product, Sizes, TransposedProduct};
 use crate::dispatch::dispatch;
-use crate::view::{slice, slice_mut};
+use crate::view::{Matrix, matrix, matrix_mut, slice, slice_mut};
 use crate::{Kernels, Result, naive};
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2};
 
 /// As [`naive::dense::forward`].
 ///
 /// # Errors
-/// Operands whose shapes do not fit together or that are not contiguous.
+/// Operands whose shapes do not fit together or that are not contiguous; `weight` may be so in either order.
 pub fn forward(
     kernels: Kernels,
     x: ArrayView2<f32>,
@@ -22,17 +26,21 @@ pub fn forward(
     }
     let (batch, (inputs, outputs)) = (x.dim().0, weight.dim());
     let x = slice("x", x, &[batch, inputs])?;
-    let weight = slice("weight", weight, &[inputs, outputs])?;
+    let weight = matrix("weight", weight, [inputs, outputs])?;
     let bias = bias.map(|bias| slice("bias", bias, &[outputs])).transpose()?;
     let y = slice_mut("y", y, &[batch, outputs])?;
-    dispatch(kernels, Forward { sizes: Sizes { batch, inputs, outputs }, x, weight, bias, y });
+    let sizes = Sizes { m: batch, k: inputs, n: outputs };
+    match weight {
+        Matrix::Rows(b) => dispatch(kernels, Product { sizes, a: x, b, bias, c: y }),
+        Matrix::Columns(b) => dispatch(kernels, TransposedProduct { sizes, a: x, b, bias, c: y }),
+    }
     Ok(())
 }
 
 /// As [`naive::dense::grad_input`].
 ///
 /// # Errors
-/// Operands whose shapes do not fit together or that are not contiguous.
+/// Operands whose shapes do not fit together or that are not contiguous; `weight` may be so in either order.
 pub fn grad_input(
     kernels: Kernels,
     dy: ArrayView2<f32>,
@@ -44,16 +52,20 @@ pub fn grad_input(
     }
     let (batch, (inputs, outputs)) = (dy.dim().0, weight.dim());
     let dy = slice("dy", dy, &[batch, outputs])?;
-    let weight = slice("weight", weight, &[inputs, outputs])?;
+    let weight = matrix("weight", weight, [inputs, outputs])?;
     let dx = slice_mut("dx", dx, &[batch, inputs])?;
-    dispatch(kernels, GradInput { sizes: Sizes { batch, inputs, outputs }, dy, weight, dx });
+    let sizes = Sizes { m: batch, k: outputs, n: inputs };
+    match weight {
+        Matrix::Rows(b) => dispatch(kernels, TransposedProduct { sizes, a: dy, b, bias: None, c: dx }),
+        Matrix::Columns(b) => dispatch(kernels, Product { sizes, a: dy, b, bias: None, c: dx }),
+    }
     Ok(())
 }
 
 /// As [`naive::dense::grad_weight`].
 ///
 /// # Errors
-/// Operands whose shapes do not fit together or that are not contiguous.
+/// Operands whose shapes do not fit together or that are not contiguous; `dweight` may be so in either order.
 pub fn grad_weight(
     kernels: Kernels,
     x: ArrayView2<f32>,
@@ -66,8 +78,16 @@ pub fn grad_weight(
     let ((batch, inputs), outputs) = (x.dim(), dy.dim().1);
     let x = slice("x", x, &[batch, inputs])?;
     let dy = slice("dy", dy, &[batch, outputs])?;
-    let dweight = slice_mut("dweight", dweight, &[inputs, outputs])?;
-    dispatch(kernels, GradWeight { sizes: Sizes { batch, inputs, outputs }, x, dy, dweight });
+    match matrix_mut("dweight", dweight, [inputs, outputs])? {
+        Matrix::Rows(c) => {
+            let sizes = Sizes { m: inputs, k: batch, n: outputs };
+            dispatch(kernels, OuterProduct { sizes, a: x, b: dy, c });
+        }
+        Matrix::Columns(c) => {
+            let sizes = Sizes { m: outputs, k: batch, n: inputs };
+            dispatch(kernels, OuterProduct { sizes, a: dy, b: x, c });
+        }
+    }
     Ok(())
 }
 

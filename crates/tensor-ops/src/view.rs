@@ -1,7 +1,7 @@
 //! From ndarray views to slices, with the one check of shape and layout that each public function makes.
 
 use crate::{Error, Result};
-use ndarray::{ArrayBase, ArrayView, ArrayViewMut, Dimension, RawData};
+use ndarray::{ArrayBase, ArrayView, ArrayView2, ArrayViewMut, ArrayViewMut2, Dimension, RawData};
 
 /// Fails where `array` has another shape than `expected`.
 pub(crate) fn check_shape<S: RawData, D: Dimension>(
@@ -43,4 +43,38 @@ pub(crate) fn slice_mut<'a, T, D: Dimension>(
 pub(crate) fn scratch(scratch: &mut [f32], expected: usize) -> Result<&mut [f32]> {
     let found = scratch.len();
     scratch.get_mut(..expected).ok_or(Error::Scratch { expected, found })
+}
+
+/// The elements of a matrix that is contiguous in either order.
+pub(crate) enum Matrix<S> {
+    /// One row after the other.
+    Rows(S),
+    /// One column after the other.
+    Columns(S),
+}
+
+/// The elements of a view that must have the shape `expected` and be contiguous, row-major or column-major.
+pub(crate) fn matrix<'a>(
+    operand: &'static str,
+    view: ArrayView2<'a, f32>,
+    expected: [usize; 2],
+) -> Result<Matrix<&'a [f32]>> {
+    check_shape(operand, &view, &expected)?;
+    match view.t().is_standard_layout() {
+        true => slice(operand, view.reversed_axes(), &[expected[1], expected[0]]).map(Matrix::Columns),
+        false => slice(operand, view, &expected).map(Matrix::Rows),
+    }
+}
+
+/// The same for an output.
+pub(crate) fn matrix_mut<'a>(
+    operand: &'static str,
+    view: ArrayViewMut2<'a, f32>,
+    expected: [usize; 2],
+) -> Result<Matrix<&'a mut [f32]>> {
+    check_shape(operand, &view, &expected)?;
+    match view.t().is_standard_layout() {
+        true => slice_mut(operand, view.reversed_axes(), &[expected[1], expected[0]]).map(Matrix::Columns),
+        false => slice_mut(operand, view, &expected).map(Matrix::Rows),
+    }
 }

@@ -144,6 +144,13 @@ fn strided_views_are_for_the_naive_functions_alone() {
             check(result, "y: expected a contiguous row-major array, found strides [72, 24, 8, 1]");
         }
     }
+    // Dense weights may be column-major, but not strided.
+    let wide = zeros2([4, 10]);
+    for k in Kernels::available().filter(|&k| k != Kernels::NAIVE) {
+        let (x, mut y) = (zeros2([2, 4]), zeros2([2, 5]));
+        let result = dense::forward(k, x.view(), wide.slice(s![.., ..;2]), None, y.view_mut());
+        check(result, "weight: expected a contiguous row-major array, found strides [10, 2]");
+    }
     let transposed = zeros2([10, 2]);
     check(
         softmax::cross_entropy(transposed.t(), &[0, 1]),

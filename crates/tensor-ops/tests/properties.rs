@@ -5,7 +5,7 @@
 mod common;
 
 use common::{Numbers, check_near, inner, poison, wide};
-use ndarray::{Array1, Array2, Array4, Axis, s};
+use ndarray::{Array1, Array2, Array4, Axis, ShapeBuilder, s};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use tensor_ops::{
@@ -180,26 +180,30 @@ proptest! {
         let magnitude =
             reference(wide(&x).abs(), wide(&dy).abs(), wide(&weight).abs(), wide(&bias).abs());
 
-        for kernels in Kernels::available() {
+        // The same weights in both orders of memory.
+        let transposed = weight.t().as_standard_layout().into_owned();
+        for (kernels, columns) in Kernels::available().flat_map(|kernels| [(kernels, false), (kernels, true)]) {
+            let weight = if columns { transposed.t() } else { weight.view() };
+            let what = |name| format!("{name}, {kernels}, {} first", if columns { "columns" } else { "rows" });
             let mut y = poison(dy.raw_dim());
-            dense::forward(kernels, x.view(), weight.view(), Some(bias.view()), y.view_mut()).unwrap();
-            check_near(&format!("y, {kernels}"), &y, &expected.0, &magnitude.0);
+            dense::forward(kernels, x.view(), weight, Some(bias.view()), y.view_mut()).unwrap();
+            check_near(&what("y"), &y, &expected.0, &magnitude.0);
             let mut dx = poison(x.raw_dim());
-            dense::grad_input(kernels, dy.view(), weight.view(), dx.view_mut()).unwrap();
-            check_near(&format!("dx, {kernels}"), &dx, &expected.1, &magnitude.1);
-            let mut dweight = poison(weight.raw_dim());
+            dense::grad_input(kernels, dy.view(), weight, dx.view_mut()).unwrap();
+            check_near(&what("dx"), &dx, &expected.1, &magnitude.1);
+            let mut dweight = poison((inputs, outputs).set_f(columns));
             dense::grad_weight(kernels, x.view(), dy.view(), dweight.view_mut()).unwrap();
-            check_near(&format!("dweight, {kernels}"), &dweight, &expected.2, &magnitude.2);
+            check_near(&what("dweight"), &dweight, &expected.2, &magnitude.2);
             let mut dbias = poison(bias.raw_dim());
             dense::grad_bias(kernels, dy.view(), dbias.view_mut()).unwrap();
-            check_near(&format!("dbias, {kernels}"), &dbias, &expected.3, &magnitude.3);
+            check_near(&what("dbias"), &dbias, &expected.3, &magnitude.3);
 
             let last = s![batch.saturating_sub(1).., ..];
             let mut alone = poison((batch.min(1), outputs));
-            dense::forward(kernels, x.slice(last), weight.view(), Some(bias.view()), alone.view_mut()).unwrap();
+            dense::forward(kernels, x.slice(last), weight, Some(bias.view()), alone.view_mut()).unwrap();
             prop_assert_eq!(alone.view(), y.slice(last));
             let mut alone = poison((batch.min(1), inputs));
-            dense::grad_input(kernels, dy.slice(last), weight.view(), alone.view_mut()).unwrap();
+            dense::grad_input(kernels, dy.slice(last), weight, alone.view_mut()).unwrap();
             prop_assert_eq!(alone.view(), dx.slice(last));
         }
     }
