@@ -146,7 +146,7 @@ pub fn grad_weight(
     let takes = slice("takes", takes, &geometry.output_shape(batch))?;
     let dweight = slice_mut("dweight", dweight, &geometry.conv.weight_shape())?;
     let dbias = dbias.map(|dbias| slice_mut("dbias", dbias, &[geometry.conv.filters])).transpose()?;
-    dispatch(kernels, GradWeight { geometry, x, dy, takes, dweight, dbias, scratch });
+    dispatch(kernels, GradWeight { op, x, dy, takes, dweight, dbias, scratch });
     Ok(())
 }
 

@@ -5,12 +5,16 @@
 //! `#[inline(always)]`, for only what is inlined into [`avx2`] or [`avx512`] is compiled with its instructions.
 
 use crate::Kernels;
+use crate::body::eight::Eight;
 use crate::kernels::Choice;
 
 /// What the bodies ask of an instruction set.
 pub(crate) trait Isa {
     /// Numbers in a vector register.
     const LANES: usize;
+
+    /// Eight numbers.
+    type Eight: Eight;
 
     /// `a · b + c`, in whichever way is fastest: the last bit may differ between instruction sets.
     fn mul_add(a: f32, b: f32, c: f32) -> f32;
@@ -21,6 +25,8 @@ pub(crate) struct Portable;
 
 impl Isa for Portable {
     const LANES: usize = 4;
+
+    type Eight = [f32; 8];
 
     /// Two roundings: without the instruction, `f32::mul_add` is a library call.
     #[inline(always)]
@@ -37,6 +43,8 @@ struct Avx2;
 impl Isa for Avx2 {
     const LANES: usize = 8;
 
+    type Eight = std::arch::x86_64::__m256;
+
     #[inline(always)]
     fn mul_add(a: f32, b: f32, c: f32) -> f32 {
         a.mul_add(b, c)
@@ -50,6 +58,8 @@ struct Avx512;
 #[cfg(target_arch = "x86_64")]
 impl Isa for Avx512 {
     const LANES: usize = 16;
+
+    type Eight = std::arch::x86_64::__m256;
 
     #[inline(always)]
     fn mul_add(a: f32, b: f32, c: f32) -> f32 {

@@ -14,6 +14,7 @@
 use super::super::conv2d;
 use super::super::cover;
 use super::super::tile::{lanes, lanes_mut};
+use super::single;
 use crate::dispatch::{Body, Isa};
 use crate::{Conv2dGeometry, ConvPool2d, ConvPool2dGeometry, Ties, Window};
 
@@ -29,38 +30,54 @@ pub(crate) struct Forward<'a> {
 
 impl Forward<'_> {
     pub(crate) fn scratch(geometry: &ConvPool2dGeometry) -> usize {
-        4 * geometry.pool.columns.output * geometry.conv.filters
+        let strip = 4 * geometry.pool.columns.output * geometry.conv.filters;
+        strip.max(single::forward_scratch(geometry))
     }
 }
 
 impl Body for Forward<'_> {
     #[inline(always)]
     fn run<I: Isa>(self) {
-        let Self { op, x, weight, bias, y, mut takes, scratch: strip } = self;
+        let Self { op, x, weight, bias, y, mut takes, scratch } = self;
+        let inputs = op.geometry.input_shape(1).into_iter().product();
+        let outputs = op.geometry.output_shape(1).into_iter().product();
+        // Eight filters in less than a register would leave none for the weights.
+        let kernel = single::Kernel::of(&op.geometry).filter(|_| I::LANES >= 8);
+        for (n, (x, y)) in x.chunks_exact(inputs).zip(y.chunks_exact_mut(outputs)).enumerate() {
+            let takes = takes.as_mut().map(|takes| &mut takes[n * outputs..][..outputs]);
+            let mut call = Forward { op, x, weight, bias, y, takes, scratch: &mut *scratch };
+            if !kernel.is_some_and(|kernel| single::forward::<I>(kernel, &mut call)) {
+                call.sample::<I>();
+            }
+        }
+    }
+}
+
+impl Forward<'_> {
+    /// One sample.
+    #[inline(always)]
+    fn sample<I: Isa>(&mut self) {
+        let Self { op, x, weight, bias, y, takes, scratch: strip } = self;
         let geometry = &op.geometry;
         let [_, rows, columns, filters] = geometry.output_shape(1);
-        let inputs = geometry.input_shape(1).into_iter().product();
         let line = geometry.conv.columns.input * geometry.conv.in_channels;
-        for (n, x) in x.chunks_exact(inputs).enumerate() {
-            for wy in 0..rows {
-                let (first, part) = two_rows(geometry, wy);
-                let x = &x[first * line..][..part.rows.input * line];
-                conv2d::Forward { geometry: &part, x, weight, bias, y: strip }.run::<I>();
-                let at = (n * rows + wy) * columns * filters;
-                for window in 0..columns {
-                    for block in cover(filters, [1, 4, 8, 16]) {
-                        let from = 2 * window * filters + block.start;
-                        let y = &mut y[at + window * filters + block.start..];
-                        let takes =
-                            takes.as_mut().map(|takes| &mut takes[at + window * filters + block.start..]);
-                        let next = 2 * columns * filters;
-                        let strip = &strip[from..];
-                        match block.width {
-                            16 => pool::<16>(op, strip, filters, next, y, takes),
-                            8 => pool::<8>(op, strip, filters, next, y, takes),
-                            4 => pool::<4>(op, strip, filters, next, y, takes),
-                            _ => pool::<1>(op, strip, filters, next, y, takes),
-                        }
+        for wy in 0..rows {
+            let (first, part) = two_rows(geometry, wy);
+            let x = &x[first * line..][..part.rows.input * line];
+            conv2d::Forward { geometry: &part, x, weight, bias: *bias, y: &mut *strip }.run::<I>();
+            for window in 0..columns {
+                for block in cover(filters, [1, 4, 8, 16]) {
+                    let from = 2 * window * filters + block.start;
+                    let at = (wy * columns + window) * filters + block.start;
+                    let y = &mut y[at..];
+                    let takes = takes.as_mut().map(|takes| &mut takes[at..]);
+                    let next = 2 * columns * filters;
+                    let strip = &strip[from..];
+                    match block.width {
+                        16 => pool::<16>(op, strip, filters, next, y, takes),
+                        8 => pool::<8>(op, strip, filters, next, y, takes),
+                        4 => pool::<4>(op, strip, filters, next, y, takes),
+                        _ => pool::<1>(op, strip, filters, next, y, takes),
                     }
                 }
             }

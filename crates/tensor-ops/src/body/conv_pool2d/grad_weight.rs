@@ -16,12 +16,13 @@
 //! 3. The sums lie as [filter][kernel row][kernel column, channel], so that a run of them is contiguous too.
 //! 4. The strip fits into the first cache, where all filters find it.
 
+use super::single;
 use super::{Entry, LANES, Seen, add_runs, push};
-use crate::ConvPool2dGeometry;
 use crate::dispatch::{Body, Isa};
+use crate::{ConvPool2d, ConvPool2dGeometry};
 
 pub(crate) struct GradWeight<'a> {
-    pub geometry: &'a ConvPool2dGeometry,
+    pub op: &'a ConvPool2d,
     pub x: &'a [f32],
     pub dy: &'a [f32],
     pub takes: &'a [u8],
@@ -62,14 +63,21 @@ impl Parts {
 impl GradWeight<'_> {
     pub(crate) fn scratch(geometry: &ConvPool2dGeometry) -> usize {
         let Parts { sums, strip, entries, .. } = Parts::new(geometry);
-        sums + strip + entries
+        (sums + strip + entries).max(single::grad_weight_scratch(geometry))
     }
 }
 
 impl Body for GradWeight<'_> {
     #[inline(always)]
     fn run<I: Isa>(self) {
-        let Self { geometry, x, dy, takes, dweight, mut dbias, scratch } = self;
+        let Self { op, x, dy, takes, dweight, mut dbias, scratch } = self;
+        let geometry = &op.geometry;
+        if let Some(kernel) = single::Kernel::of(geometry) {
+            return single::grad_weight::<I>(
+                kernel,
+                GradWeight { op, x, dy, takes, dweight, dbias, scratch },
+            );
+        }
         let (seen, parts) = (Seen::new(geometry), Parts::new(geometry));
         let [kernel_rows, _, in_channels, filters] = geometry.conv.weight_shape();
         let [_, rows, columns, _] = geometry.output_shape(1);

@@ -8,6 +8,7 @@
 mod forward;
 mod grad_input;
 mod grad_weight;
+mod single;
 
 pub(crate) use forward::Forward;
 pub(crate) use grad_input::GradInput;
