@@ -1,7 +1,8 @@
 //! Eight numbers in one register, with the few instructions that a loop over an array does not become.
 //!
 //! Most bodies are loops over arrays, which the compiler vectorises. Where lanes choose between values, it falls back
-//! to one lane at a time; there the instructions are named.
+//! to one lane at a time; there the instructions are named. They are only inlined into what `#[inline(always)]` brings
+//! into a function that has them: no closure may stand between.
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
@@ -185,7 +186,10 @@ impl Eight for __m256 {
     #[inline(always)]
     fn winners(values: [Self; 4], best: Self, first: bool, relu: bool) -> [u8; 8] {
         unsafe {
-            let wins = values.map(|value| _mm256_castps_si256(_mm256_cmp_ps::<_CMP_EQ_OQ>(value, best)));
+            let mut wins = [_mm256_setzero_si256(); 4];
+            for place in 0..4 {
+                wins[place] = _mm256_castps_si256(_mm256_cmp_ps::<_CMP_EQ_OQ>(values[place], best));
+            }
             // In each half, a byte for each place and lane: four lanes of the first place, of the second …
             let front = _mm256_packs_epi32(wins[0], wins[1]);
             let all = _mm256_packs_epi16(front, _mm256_packs_epi32(wins[2], wins[3]));
@@ -223,11 +227,13 @@ impl Eight for __m256 {
         unsafe {
             let bits = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(i64::from_le_bytes(*takes)));
             let dy = Self::load(dy);
-            [1, 2, 4, 8].map(|place| {
-                let place = _mm256_set1_epi32(place);
-                let takes = _mm256_cmpeq_epi32(_mm256_and_si256(bits, place), place);
-                _mm256_and_ps(_mm256_castsi256_ps(takes), dy)
-            })
+            let mut gradients = [dy; 4];
+            for place in 0..4 {
+                let bit = _mm256_set1_epi32(1 << place);
+                let takes = _mm256_cmpeq_epi32(_mm256_and_si256(bits, bit), bit);
+                gradients[place] = _mm256_and_ps(_mm256_castsi256_ps(takes), dy);
+            }
+            gradients
         }
     }
 

@@ -46,7 +46,11 @@ impl Body for Forward<'_> {
         for (n, (x, y)) in x.chunks_exact(inputs).zip(y.chunks_exact_mut(outputs)).enumerate() {
             let takes = takes.as_mut().map(|takes| &mut takes[n * outputs..][..outputs]);
             let mut call = Forward { op, x, weight, bias, y, takes, scratch: &mut *scratch };
-            if !kernel.is_some_and(|kernel| single::forward::<I>(kernel, &mut call)) {
+            let is_done = match kernel {
+                Some(kernel) => single::forward::<I>(kernel, &mut call),
+                None => false,
+            };
+            if !is_done {
                 call.sample::<I>();
             }
         }
