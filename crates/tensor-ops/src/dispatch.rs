@@ -7,17 +7,38 @@
 use crate::Kernels;
 use crate::body::eight::Eight;
 use crate::kernels::Choice;
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64;
 
 /// What the bodies ask of an instruction set.
 pub(crate) trait Isa {
     /// Numbers in a vector register.
     const LANES: usize;
 
-    /// Eight numbers.
-    type Eight: Eight;
-
     /// `a · b + c`, in whichever way is fastest: the last bit may differ between instruction sets.
     fn mul_add(a: f32, b: f32, c: f32) -> f32;
+
+    /// A vector register. Loops over arrays of numbers are left to the compiler; where it does not find the vectors in
+    /// them, a body names them.
+    type Vector: Copy;
+
+    /// Eight numbers, with a few instructions more.
+    type Eight: Eight;
+
+    /// The same instructions on registers half as long, or on the shortest.
+    type Half: Isa;
+
+    /// The first numbers of a slice.
+    fn load(from: &[f32]) -> Self::Vector;
+
+    /// `vector` to the front of a slice.
+    fn store(vector: Self::Vector, to: &mut [f32]);
+
+    /// One number in every lane.
+    fn splat(number: f32) -> Self::Vector;
+
+    /// [`Isa::mul_add`] lane by lane.
+    fn mul_add_lanes(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
 }
 
 /// Whatever the target's baseline offers.
@@ -26,45 +47,100 @@ pub(crate) struct Portable;
 impl Isa for Portable {
     const LANES: usize = 4;
 
-    type Eight = [f32; 8];
-
     /// Two roundings: without the instruction, `f32::mul_add` is a library call.
     #[inline(always)]
     fn mul_add(a: f32, b: f32, c: f32) -> f32 {
         a * b + c
     }
-}
 
-/// 256-bit vectors and fused multiply-add.
-#[cfg(target_arch = "x86_64")]
-struct Avx2;
-
-#[cfg(target_arch = "x86_64")]
-impl Isa for Avx2 {
-    const LANES: usize = 8;
-
-    type Eight = std::arch::x86_64::__m256;
+    type Vector = [f32; 4];
+    type Eight = [f32; 8];
+    type Half = Self;
 
     #[inline(always)]
-    fn mul_add(a: f32, b: f32, c: f32) -> f32 {
-        a.mul_add(b, c)
+    fn load(from: &[f32]) -> [f32; 4] {
+        [from[0], from[1], from[2], from[3]]
+    }
+
+    #[inline(always)]
+    fn store(vector: [f32; 4], to: &mut [f32]) {
+        to[..4].copy_from_slice(&vector);
+    }
+
+    #[inline(always)]
+    fn splat(number: f32) -> [f32; 4] {
+        [number; 4]
+    }
+
+    #[inline(always)]
+    fn mul_add_lanes(a: [f32; 4], b: [f32; 4], c: [f32; 4]) -> [f32; 4] {
+        std::array::from_fn(|l| a[l] * b[l] + c[l])
     }
 }
 
-/// 512-bit vectors, and twice as many registers.
+/// Makes an instruction set of x86 from its registers and the intrinsics for them.
 #[cfg(target_arch = "x86_64")]
-struct Avx512;
+macro_rules! x86 {
+    ($(#[$doc:meta])* $name:ident: $lanes:literal in $vector:ident, half $half:ident, $splat:ident, $mul_add:ident) => {
+        $(#[$doc])*
+        struct $name;
+
+        // SAFETY, of each block: a body is compiled for this type in `avx2` or `avx512` alone, which run where the
+        // processor has its instructions; the arrays are as long as the vectors.
+        #[allow(unsafe_code, clippy::undocumented_unsafe_blocks)]
+        impl Isa for $name {
+            const LANES: usize = $lanes;
+
+            #[inline(always)]
+            fn mul_add(a: f32, b: f32, c: f32) -> f32 {
+                a.mul_add(b, c)
+            }
+
+            type Vector = x86_64::$vector;
+            type Eight = x86_64::__m256;
+            type Half = $half;
+
+            #[inline(always)]
+            fn load(from: &[f32]) -> Self::Vector {
+                let from: [f32; $lanes] = *from.first_chunk().expect("the slice holds a vector");
+                unsafe { std::mem::transmute(from) }
+            }
+
+            #[inline(always)]
+            fn store(vector: Self::Vector, to: &mut [f32]) {
+                let vector: [f32; $lanes] = unsafe { std::mem::transmute(vector) };
+                *to.first_chunk_mut().expect("the slice holds a vector") = vector;
+            }
+
+            #[inline(always)]
+            fn splat(number: f32) -> Self::Vector {
+                unsafe { x86_64::$splat(number) }
+            }
+
+            #[inline(always)]
+            fn mul_add_lanes(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector {
+                unsafe { x86_64::$mul_add(a, b, c) }
+            }
+        }
+    };
+}
 
 #[cfg(target_arch = "x86_64")]
-impl Isa for Avx512 {
-    const LANES: usize = 16;
+x86! {
+    /// 512-bit vectors, and twice as many registers.
+    Avx512: 16 in __m512, half Avx2, _mm512_set1_ps, _mm512_fmadd_ps
+}
 
-    type Eight = std::arch::x86_64::__m256;
+#[cfg(target_arch = "x86_64")]
+x86! {
+    /// 256-bit vectors and fused multiply-add.
+    Avx2: 8 in __m256, half Fma, _mm256_set1_ps, _mm256_fmadd_ps
+}
 
-    #[inline(always)]
-    fn mul_add(a: f32, b: f32, c: f32) -> f32 {
-        a.mul_add(b, c)
-    }
+#[cfg(target_arch = "x86_64")]
+x86! {
+    /// The same on 128 bits.
+    Fma: 4 in __m128, half Fma, _mm_set1_ps, _mm_fmadd_ps
 }
 
 /// One operation with its arguments, ready to run.

@@ -21,27 +21,14 @@ pub(crate) struct Peak<'a> {
 impl Body for Peak<'_> {
     #[inline(always)]
     fn run<I: Isa>(self) {
-        match I::LANES {
-            16 => self.lanes::<I, 16>(),
-            8 => self.lanes::<I, 8>(),
-            _ => self.lanes::<I, 4>(),
-        }
-    }
-}
-
-impl Peak<'_> {
-    #[inline(always)]
-    fn lanes<I: Isa, const L: usize>(self) {
-        let (x, y) = (black_box([0.999; L]), black_box([0.001; L]));
-        let mut sums = [[1.0; L]; ACCUMULATORS];
+        let (x, y) = (I::splat(black_box(0.999)), I::splat(black_box(0.001)));
+        let mut sums = [I::splat(1.0); ACCUMULATORS];
         for _ in 0..self.rounds {
             for a in 0..ACCUMULATORS {
-                for l in 0..L {
-                    sums[a][l] = I::mul_add(sums[a][l], x[l], y[l]);
-                }
+                sums[a] = I::mul_add_lanes(sums[a], x, y);
             }
         }
         black_box(sums);
-        *self.count = self.rounds * ACCUMULATORS * L;
+        *self.count = self.rounds * ACCUMULATORS * I::LANES;
     }
 }
