@@ -6,6 +6,7 @@
 
 use crate::Kernels;
 use crate::body::eight::Eight;
+use crate::body::pack;
 use crate::kernels::Choice;
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64;
@@ -39,6 +40,12 @@ pub(crate) trait Isa {
 
     /// [`Isa::mul_add`] lane by lane.
     fn mul_add_lanes(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
+
+    /// Of sixteen numbers, those that are not 0 and whose `flags` have the bit `flag`: they are moved to the front of
+    /// `packed[1]`, and their indices, counted from `first`, to that of `packed[0]` as bits. What follows them there
+    /// is arbitrary. How many they are.
+    fn pack(values: &[f32; 16], flags: &[u8; 16], flag: u8, first: u32, packed: [&mut [f32; 16]; 2])
+    -> usize;
 }
 
 /// Whatever the target's baseline offers.
@@ -76,12 +83,24 @@ impl Isa for Portable {
     fn mul_add_lanes(a: [f32; 4], b: [f32; 4], c: [f32; 4]) -> [f32; 4] {
         std::array::from_fn(|l| a[l] * b[l] + c[l])
     }
+
+    #[inline(always)]
+    fn pack(
+        values: &[f32; 16],
+        flags: &[u8; 16],
+        flag: u8,
+        first: u32,
+        packed: [&mut [f32; 16]; 2],
+    ) -> usize {
+        pack::portable(values, flags, flag, first, packed)
+    }
 }
 
 /// Makes an instruction set of x86 from its registers and the intrinsics for them.
 #[cfg(target_arch = "x86_64")]
 macro_rules! x86 {
-    ($(#[$doc:meta])* $name:ident: $lanes:literal in $vector:ident, half $half:ident, $splat:ident, $mul_add:ident) => {
+    ($(#[$doc:meta])* $name:ident: $lanes:literal in $vector:ident, half $half:ident, $splat:ident, $mul_add:ident,
+     $pack:ident) => {
         $(#[$doc])*
         struct $name;
 
@@ -121,6 +140,17 @@ macro_rules! x86 {
             fn mul_add_lanes(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector {
                 unsafe { x86_64::$mul_add(a, b, c) }
             }
+
+            #[inline(always)]
+            fn pack(
+                values: &[f32; 16],
+                flags: &[u8; 16],
+                flag: u8,
+                first: u32,
+                packed: [&mut [f32; 16]; 2],
+            ) -> usize {
+                unsafe { pack::$pack(values, flags, flag, first, packed) }
+            }
         }
     };
 }
@@ -128,19 +158,19 @@ macro_rules! x86 {
 #[cfg(target_arch = "x86_64")]
 x86! {
     /// 512-bit vectors, and twice as many registers.
-    Avx512: 16 in __m512, half Avx2, _mm512_set1_ps, _mm512_fmadd_ps
+    Avx512: 16 in __m512, half Avx2, _mm512_set1_ps, _mm512_fmadd_ps, avx512
 }
 
 #[cfg(target_arch = "x86_64")]
 x86! {
     /// 256-bit vectors and fused multiply-add.
-    Avx2: 8 in __m256, half Fma, _mm256_set1_ps, _mm256_fmadd_ps
+    Avx2: 8 in __m256, half Fma, _mm256_set1_ps, _mm256_fmadd_ps, avx2
 }
 
 #[cfg(target_arch = "x86_64")]
 x86! {
     /// The same on 128 bits.
-    Fma: 4 in __m128, half Fma, _mm_set1_ps, _mm_fmadd_ps
+    Fma: 4 in __m128, half Fma, _mm_set1_ps, _mm_fmadd_ps, avx2
 }
 
 /// One operation with its arguments, ready to run.

@@ -16,6 +16,7 @@ pub(crate) mod conv2d;
 pub(crate) mod conv_pool2d;
 pub(crate) mod dense;
 pub(crate) mod eight;
+pub(crate) mod pack;
 pub(crate) mod peak;
 pub(crate) mod pool2d;
 mod tile;

@@ -18,7 +18,7 @@
 //! 3. The kernel row goes outermost: the weights of one fit into the first cache, and all windows find them there.
 //! 4. The image has room for the padding: no range is clipped before the copy to `dx`.
 
-use super::{Entry, LANES, Seen, add_runs, push};
+use super::{LANES, Runs, Takers, add_runs, aligned, seen, transpose};
 use crate::ConvPool2dGeometry;
 use crate::dispatch::{Body, Isa};
 
@@ -31,33 +31,42 @@ pub(crate) struct GradInput<'a> {
     pub scratch: &'a mut [f32],
 }
 
-/// The sizes of the parts of the scratch.
+/// Numbers of weights that the first cache holds beside the rest.
+const CACHED: usize = 10_000;
+
+/// The parts of the scratch.
 struct Parts {
     weights: usize,
     image: usize,
-    entries: usize,
-    counts: usize,
 }
 
 impl Parts {
     #[inline(always)]
     fn new(geometry: &ConvPool2dGeometry) -> Self {
-        let seen = Seen::new(geometry);
-        let [kernel_rows, .., filters] = geometry.conv.weight_shape();
-        let [_, rows, columns, _] = geometry.output_shape(1);
+        let [kernel_rows, kernel_columns, in_channels, filters] = geometry.conv.weight_shape();
+        let [rows_seen, columns_seen] = seen(geometry);
+        let padding = in_channels.div_ceil(8) * LANES;
         Self {
-            weights: filters * kernel_rows * seen.padded_run(),
-            image: (2 * rows + kernel_rows - 1) * seen.row + LANES,
-            entries: 2 * 4 * columns * (filters + 1),
-            counts: 4 * columns,
+            weights: (filters * kernel_rows * (kernel_columns * in_channels + padding))
+                .next_multiple_of(LANES),
+            image: (rows_seen * columns_seen * in_channels).next_multiple_of(LANES) + LANES,
         }
     }
 }
 
+/// A block of input channels, with an image and weights of its own.
+#[derive(Clone, Copy)]
+struct Channels {
+    start: usize,
+    width: usize,
+    /// Numbers under a kernel row, padded to whole vectors.
+    padded: usize,
+}
+
 impl GradInput<'_> {
     pub(crate) fn scratch(geometry: &ConvPool2dGeometry) -> usize {
-        let Parts { weights, image, entries, counts } = Parts::new(geometry);
-        weights + image + entries + counts
+        let Parts { weights, image } = Parts::new(geometry);
+        LANES + weights + image + Takers::scratch(geometry)
     }
 }
 
@@ -65,20 +74,24 @@ impl Body for GradInput<'_> {
     #[inline(always)]
     fn run<I: Isa>(self) {
         let Self { geometry, dy, takes, weight, dx, scratch } = self;
-        let (seen, parts) = (Seen::new(geometry), Parts::new(geometry));
-        let [kernel_rows, _, in_channels, filters] = geometry.conv.weight_shape();
+        let parts = Parts::new(geometry);
+        let [kernel_rows, kernel_columns, in_channels, filters] = geometry.conv.weight_shape();
         let [_, rows, columns, _] = geometry.output_shape(1);
-        let (weights, scratch) = scratch.split_at_mut(parts.weights);
+        let [rows_seen, columns_seen] = seen(geometry);
+        let (weights, scratch) = aligned(scratch).split_at_mut(parts.weights);
         let (image, scratch) = scratch.split_at_mut(parts.image);
-        let (entries, counts) = scratch.split_at_mut(parts.entries);
-        let (entries, _) = entries.as_chunks_mut::<2>();
-        // [kernel row][filter][kernel column, channel].
-        weights.fill(0.0);
-        for (row, weight) in weight.chunks_exact(filters).enumerate() {
-            let (ky, k) = (row / seen.run, row % seen.run);
-            for filter in 0..filters {
-                weights[(ky * filters + filter) * seen.padded_run() + k] = weight[filter];
-            }
+        let mut takers = Takers::new(geometry, scratch);
+
+        let width = if I::LANES == 16 { 16 } else { 8 };
+        let blocks = (0..in_channels).step_by(width).map(|start| {
+            let width = width.min(in_channels - start);
+            Channels { start, width, padded: (kernel_columns * width).next_multiple_of(I::LANES) }
+        });
+        let slab = |block: Channels| filters * kernel_rows * block.padded;
+        let mut from = 0;
+        for block in blocks.clone() {
+            turn(geometry, block, weight, &mut weights[from..]);
+            from += slab(block);
         }
 
         let line = columns * filters;
@@ -87,57 +100,81 @@ impl Body for GradInput<'_> {
         for (dx, (dy, takes)) in dx.chunks_exact_mut(inputs).zip(samples) {
             image.fill(0.0);
             for (wy, (dy, takes)) in dy.chunks_exact(line).zip(takes.chunks_exact(line)).enumerate() {
-                list(filters, seen.padded_run(), dy, takes, entries, counts);
-                for ky in 0..kernel_rows {
-                    let weights = &weights[ky * filters * seen.padded_run()..];
-                    for window in 0..columns {
-                        for place in 0..4 {
-                            let list = 4 * window + place;
-                            let entries = &entries[list * (filters + 1)..][..counts[list].to_bits() as usize];
-                            let (y, x) = (2 * wy + place / 2 + ky, 2 * window + place % 2);
-                            add_runs::<I>(
-                                &mut image[y * seen.row + x * in_channels..],
-                                seen.run,
-                                weights,
-                                entries,
-                            );
+                takers.find::<I>(dy, takes);
+                let mut from = 0;
+                for block in blocks.clone() {
+                    let Channels { start, width, padded } = block;
+                    let weights = &weights[from..];
+                    from += slab(block);
+                    let image = &mut image[start * rows_seen * columns_seen..];
+                    // All kernel rows at once, or one after the other if their weights would not stay in the cache.
+                    let together = if slab(block) <= CACHED { kernel_rows } else { 1 };
+                    for ky in (0..kernel_rows).step_by(together) {
+                        let weights = &weights[ky * padded..];
+                        let runs = Runs {
+                            rows: together,
+                            len: kernel_columns * width,
+                            steps: [columns_seen * width, padded],
+                            unit: kernel_rows * padded,
+                        };
+                        for window in 0..columns {
+                            for place in 0..4 {
+                                let (y, x) = (2 * wy + place / 2 + ky, 2 * window + place % 2);
+                                let image = &mut image[(y * columns_seen + x) * width..];
+                                add_runs::<I>(runs, image, weights, takers.at(window, place));
+                            }
                         }
                     }
                 }
             }
-            store(geometry, image, dx);
+            store(geometry, image, dx, blocks.clone());
         }
     }
 }
 
-/// Lists the filters whose maximum lies at each place of a row of windows.
+/// Lays a block's weights out as [filter][kernel row][kernel column, channel], with zeros up to whole vectors.
 #[inline(always)]
-fn list(filters: usize, step: usize, dy: &[f32], takes: &[u8], entries: &mut [Entry], counts: &mut [f32]) {
-    let windows = dy.chunks_exact(filters).zip(takes.chunks_exact(filters));
-    let lists = entries.chunks_exact_mut(4 * (filters + 1)).zip(counts.as_chunks_mut::<4>().0);
-    for ((dy, takes), (entries, counts)) in windows.zip(lists) {
-        for place in 0..4 {
-            let entries = &mut entries[place * (filters + 1)..][..filters + 1];
-            let mut count = 0;
-            for filter in 0..filters {
-                push(entries, &mut count, [filter * step; 4], takes[filter] & (1 << place), dy[filter]);
-            }
-            counts[place] = f32::from_bits(count as u32);
+fn turn(geometry: &ConvPool2dGeometry, block: Channels, weight: &[f32], weights: &mut [f32]) {
+    let [kernel_rows, kernel_columns, in_channels, filters] = geometry.conv.weight_shape();
+    let Channels { start, width, padded } = block;
+    for ky in 0..kernel_rows {
+        for kx in 0..kernel_columns {
+            let weight = &weight[((ky * kernel_columns + kx) * in_channels + start) * filters..];
+            let weights = &mut weights[ky * padded + kx * width..];
+            transpose([width, filters], weight, filters, weights, kernel_rows * padded);
+        }
+        let end = kernel_columns * width;
+        for filter in 0..filters {
+            weights[(filter * kernel_rows + ky) * padded..][end..padded].fill(0.0);
         }
     }
 }
 
 /// Copies the part of the image that is not padding; the input that no window sees gets zeros.
 #[inline(always)]
-fn store(geometry: &ConvPool2dGeometry, image: &[f32], dx: &mut [f32]) {
+fn store(
+    geometry: &ConvPool2dGeometry,
+    image: &[f32],
+    dx: &mut [f32],
+    blocks: impl Iterator<Item = Channels> + Clone,
+) {
     let (rows, columns) = (&geometry.conv.rows, &geometry.conv.columns);
-    let (in_channels, row) = (geometry.conv.in_channels, Seen::new(geometry).row);
-    let start = (columns.before * in_channels).min(row);
-    let len = (columns.input * in_channels).min(row - start);
-    let mut lines = image[..image.len() / row * row].chunks_exact(row).skip(rows.before);
-    for dx in dx.chunks_exact_mut(columns.input * in_channels) {
-        let line = lines.next().map_or(&[][..], |line| &line[start..start + len]);
-        dx[..line.len()].copy_from_slice(line);
-        dx[line.len()..].fill(0.0);
+    let in_channels = geometry.conv.in_channels;
+    let [rows_seen, columns_seen] = seen(geometry);
+    for (iy, dx) in dx.chunks_exact_mut(columns.input * in_channels).enumerate() {
+        let y = iy + rows.before;
+        let seen =
+            if y < rows_seen { columns_seen.saturating_sub(columns.before).min(columns.input) } else { 0 };
+        dx[seen * in_channels..].fill(0.0);
+        if seen == 0 {
+            continue;
+        }
+        for Channels { start, width, .. } in blocks.clone() {
+            let image = &image[(start * rows_seen + y * width) * columns_seen + columns.before * width..];
+            let pixels = dx.chunks_exact_mut(in_channels).zip(image.chunks_exact(width)).take(seen);
+            for (dx, image) in pixels {
+                dx[start..start + width].copy_from_slice(image);
+            }
+        }
     }
 }

@@ -17,7 +17,7 @@
 //! 4. The strip fits into the first cache, where all filters find it.
 
 use super::single;
-use super::{Entry, LANES, Seen, add_runs, push};
+use super::{Entries, LANES, Runs, Takers, add_runs, aligned, seen, transpose};
 use crate::dispatch::{Body, Isa};
 use crate::{ConvPool2d, ConvPool2dGeometry};
 
@@ -34,36 +34,52 @@ pub(crate) struct GradWeight<'a> {
 /// Numbers of input that a strip may hold: two thirds of a common first cache.
 const STRIP: usize = 8192;
 
-/// The sizes of the parts of the scratch.
-struct Parts {
+/// Sizes.
+struct Plan {
     /// Window rows in a strip.
     strip_rows: usize,
+    /// Numbers in a row of the strip.
+    row: usize,
+    /// Numbers under a kernel row, and the same padded to whole vectors.
+    run: usize,
+    padded: usize,
+    /// Entries that a filter can have in a strip.
+    most: usize,
+    /// The parts of the scratch.
     sums: usize,
     strip: usize,
     entries: usize,
+    counts: usize,
 }
 
-impl Parts {
+impl Plan {
     #[inline(always)]
     fn new(geometry: &ConvPool2dGeometry) -> Self {
-        let seen = Seen::new(geometry);
-        let [kernel_rows, .., filters] = geometry.conv.weight_shape();
+        let [kernel_rows, kernel_columns, in_channels, filters] = geometry.conv.weight_shape();
         let [_, rows, columns, _] = geometry.output_shape(1);
-        let strip_rows = ((STRIP / seen.row).saturating_sub(kernel_rows - 1) / 2).clamp(1, rows);
+        let (row, run) = (seen(geometry)[1] * in_channels, kernel_columns * in_channels);
+        let strip_rows = ((STRIP / row).saturating_sub(kernel_rows - 1) / 2).clamp(1, rows);
+        let padded = run.next_multiple_of(LANES);
+        let most = 4 * strip_rows * columns;
         Self {
             strip_rows,
-            sums: filters * kernel_rows * seen.padded_run(),
-            strip: (2 * strip_rows + kernel_rows - 1) * seen.row + LANES,
-            // One more than there can be: a dead place is written before it is found dead.
-            entries: 2 * (4 * strip_rows * columns + 1),
+            row,
+            run,
+            padded,
+            most,
+            sums: filters * kernel_rows * padded,
+            strip: ((2 * strip_rows + kernel_rows - 1) * row).next_multiple_of(LANES) + LANES,
+            entries: 2 * filters * most,
+            counts: filters,
         }
     }
 }
 
 impl GradWeight<'_> {
     pub(crate) fn scratch(geometry: &ConvPool2dGeometry) -> usize {
-        let Parts { sums, strip, entries, .. } = Parts::new(geometry);
-        (sums + strip + entries).max(single::grad_weight_scratch(geometry))
+        let Plan { sums, strip, entries, counts, .. } = Plan::new(geometry);
+        let own = LANES + sums + strip + entries + counts + Takers::scratch(geometry);
+        own.max(single::grad_weight_scratch(geometry))
     }
 }
 
@@ -73,50 +89,49 @@ impl Body for GradWeight<'_> {
         let Self { op, x, dy, takes, dweight, mut dbias, scratch } = self;
         let geometry = &op.geometry;
         if let Some(kernel) = single::Kernel::of(geometry) {
-            return single::grad_weight::<I>(
-                kernel,
-                GradWeight { op, x, dy, takes, dweight, dbias, scratch },
-            );
+            let call = GradWeight { op, x, dy, takes, dweight, dbias, scratch };
+            return single::grad_weight::<I>(kernel, call);
         }
-        let (seen, parts) = (Seen::new(geometry), Parts::new(geometry));
-        let [kernel_rows, _, in_channels, filters] = geometry.conv.weight_shape();
+        let plan = Plan::new(geometry);
+        let [kernel_rows, _, _, filters] = geometry.conv.weight_shape();
         let [_, rows, columns, _] = geometry.output_shape(1);
-        let (sums, scratch) = scratch.split_at_mut(parts.sums);
-        let (strip, scratch) = scratch.split_at_mut(parts.strip);
-        let (entries, _) = scratch[..parts.entries].as_chunks_mut::<2>();
+        let (sums, scratch) = aligned(scratch).split_at_mut(plan.sums);
+        let (strip, scratch) = scratch.split_at_mut(plan.strip);
+        let (entries, scratch) = scratch.split_at_mut(plan.entries);
+        let (counts, scratch) = scratch.split_at_mut(plan.counts);
+        let mut takers = Takers::new(geometry, scratch);
         sums.fill(0.0);
         if let Some(dbias) = &mut dbias {
             dbias.fill(0.0);
         }
 
-        let sample = rows * columns * filters;
-        let samples = dy.chunks_exact(sample).zip(takes.chunks_exact(sample));
+        let runs = Runs { rows: kernel_rows, len: plan.run, steps: [plan.padded, plan.row], unit: 1 };
+        let line = columns * filters;
+        let samples = dy.chunks_exact(rows * line).zip(takes.chunks_exact(rows * line));
         let inputs = geometry.input_shape(1).into_iter().product();
         for (x, (dy, takes)) in x.chunks_exact(inputs).zip(samples) {
-            for first in (0..rows).step_by(parts.strip_rows) {
-                let strip_rows = parts.strip_rows.min(rows - first);
-                load(geometry, x, 2 * first, &mut strip[..(2 * strip_rows + kernel_rows - 1) * seen.row]);
-                let windows = first * columns * filters..(first + strip_rows) * columns * filters;
-                let (dy, takes) = (&dy[windows.clone()], &takes[windows]);
-                for filter in 0..filters {
-                    let count =
-                        list(&seen, columns, in_channels, filters, &dy[filter..], &takes[filter..], entries);
-                    let entries = &entries[..count];
-                    for ky in 0..kernel_rows {
-                        let sums = &mut sums[(filter * kernel_rows + ky) * seen.padded_run()..];
-                        add_runs::<I>(sums, seen.run, &strip[ky * seen.row..], entries);
-                    }
-                    if let Some(dbias) = &mut dbias {
-                        dbias[filter] += entries.iter().map(|&[_, g]| g).sum::<f32>();
-                    }
+            let strips = dy.chunks(plan.strip_rows * line).zip(takes.chunks(plan.strip_rows * line));
+            for (index, (dy, takes)) in strips.enumerate() {
+                let strip_rows = 2 * (dy.len() / line) + kernel_rows - 1;
+                load(geometry, x, 2 * index * plan.strip_rows, &mut strip[..strip_rows * plan.row]);
+                counts.fill(f32::from_bits(0));
+                for (wy, (dy, takes)) in dy.chunks_exact(line).zip(takes.chunks_exact(line)).enumerate() {
+                    takers.find::<I>(dy, takes);
+                    sort(geometry, &plan, wy, &takers, entries, counts);
+                }
+                for (filter, sums) in sums.chunks_exact_mut(kernel_rows * plan.padded).enumerate() {
+                    let (at, g) = entries[2 * filter * plan.most..][..2 * plan.most].split_at(plan.most);
+                    let count = counts[filter].to_bits() as usize;
+                    add_runs::<I>(runs, sums, strip, Entries { at: &at[..count], g: &g[..count] });
+                }
+                if let Some(dbias) = &mut dbias {
+                    add_gradients(dbias, dy, takes);
                 }
             }
         }
-        for (row, dweight) in dweight.chunks_exact_mut(filters).enumerate() {
-            let (ky, k) = (row / seen.run, row % seen.run);
-            for filter in 0..filters {
-                dweight[filter] = sums[(filter * kernel_rows + ky) * seen.padded_run() + k];
-            }
+        for (ky, dweight) in dweight.chunks_exact_mut(plan.run * filters).enumerate() {
+            let sums = &sums[ky * plan.padded..];
+            transpose([filters, plan.run], sums, kernel_rows * plan.padded, dweight, filters);
         }
     }
 }
@@ -125,7 +140,8 @@ impl Body for GradWeight<'_> {
 #[inline(always)]
 fn load(geometry: &ConvPool2dGeometry, x: &[f32], first: usize, strip: &mut [f32]) {
     let (rows, columns) = (&geometry.conv.rows, &geometry.conv.columns);
-    let (in_channels, row) = (geometry.conv.in_channels, Seen::new(geometry).row);
+    let in_channels = geometry.conv.in_channels;
+    let row = seen(geometry)[1] * in_channels;
     let start = (columns.before * in_channels).min(row);
     let len = (columns.input * in_channels).min(row - start);
     for (y, strip) in strip.chunks_exact_mut(row).enumerate() {
@@ -140,29 +156,41 @@ fn load(geometry: &ConvPool2dGeometry, x: &[f32], first: usize, strip: &mut [f32
     }
 }
 
-/// Lists what one filter's windows in a strip give: how many entries.
+/// Appends the takers of a row of windows to their filters' lists, [filter][offset or gradient].
 #[inline(always)]
-fn list(
-    seen: &Seen,
-    columns: usize,
-    in_channels: usize,
-    filters: usize,
-    dy: &[f32],
-    takes: &[u8],
-    entries: &mut [Entry],
-) -> usize {
-    let mut count = 0;
-    let windows = dy.iter().step_by(filters).zip(takes.iter().step_by(filters));
-    let (mut at, mut wx) = (0, 0);
-    for (&g, &takes) in windows {
-        let places = [at, at + in_channels, at + seen.row, at + seen.row + in_channels];
-        push(entries, &mut count, places, takes, g);
-        wx += 1;
-        at += 2 * in_channels;
-        if wx == columns {
-            wx = 0;
-            at += 2 * seen.row - 2 * in_channels * columns;
+fn sort(
+    geometry: &ConvPool2dGeometry,
+    plan: &Plan,
+    wy: usize,
+    takers: &Takers,
+    entries: &mut [f32],
+    counts: &mut [f32],
+) {
+    for window in 0..geometry.pool.columns.output {
+        for place in 0..4 {
+            let (y, x) = (2 * wy + place / 2, 2 * window + place % 2);
+            let offset = f32::from_bits((y * plan.row + x * geometry.conv.in_channels) as u32);
+            let found = takers.at(window, place);
+            for (filter, &g) in found.at.iter().zip(found.g) {
+                let filter = filter.to_bits() as usize;
+                let count = counts[filter].to_bits();
+                let at = 2 * filter * plan.most + count as usize;
+                entries[at] = offset;
+                entries[at + plan.most] = g;
+                counts[filter] = f32::from_bits(count + 1);
+            }
         }
     }
-    count
+}
+
+/// Adds the gradients that places take to their filter's.
+#[inline(always)]
+fn add_gradients(dbias: &mut [f32], dy: &[f32], takes: &[u8]) {
+    let filters = dbias.len();
+    for (dy, takes) in dy.chunks_exact(filters).zip(takes.chunks_exact(filters)) {
+        for ((dbias, &g), &takes) in dbias.iter_mut().zip(dy).zip(takes) {
+            let count = (takes & 1) + (takes >> 1 & 1) + (takes >> 2 & 1) + (takes >> 3 & 1);
+            *dbias += if count == 0 { 0.0 } else { g * f32::from(count) };
+        }
+    }
 }
