@@ -20,6 +20,11 @@ pub(crate) fn chunk_count(batch: usize) -> usize {
     batch.div_ceil(chunk_samples(batch))
 }
 
+/// The most chunks of any batch up to this one: a batch of 17 has nine, one of 16 has sixteen.
+pub(crate) fn most_chunks(batch: usize) -> usize {
+    batch.min(CHUNKS)
+}
+
 /// The samples of one chunk, and each operand's numbers for them.
 fn chunk<'a, const N: usize>(
     batch: usize,
@@ -42,14 +47,30 @@ pub(crate) fn map_chunks<const N: usize>(
     y: &mut [f32],
     work: impl Fn(usize, [&[f32]; N], &mut [f32]) + Sync,
 ) {
-    if chunk_count(batch) == 1 {
-        return work(batch, operands, y);
+    map_chunks_with(batch, operands, y, (0, &mut []), |samples, operands, y, _| work(samples, operands, y));
+}
+
+/// The same, with scratch of this length for each chunk: of [`most_chunks`] times that, in all.
+pub(crate) fn map_chunks_with<const N: usize>(
+    batch: usize,
+    operands: [&[f32]; N],
+    y: &mut [f32],
+    (each, scratch): (usize, &mut [f32]),
+    work: impl Fn(usize, [&[f32]; N], &mut [f32], &mut [f32]) + Sync,
+) {
+    let chunks = chunk_count(batch);
+    if chunks == 1 {
+        return work(batch, operands, y, &mut scratch[..each]);
     }
-    let chunk_len = chunk_samples(batch) * (y.len() / batch);
-    y.par_chunks_mut(chunk_len).enumerate().for_each(|(index, y)| {
+    let run = |(index, y), scratch| {
         let (samples, operands) = chunk(batch, index, operands);
-        work(samples, operands, y);
-    });
+        work(samples, operands, y, scratch);
+    };
+    let y = y.par_chunks_mut(chunk_samples(batch) * (y.len() / batch)).enumerate();
+    match each {
+        0 => y.for_each(|y| run(y, &mut [])),
+        _ => y.zip(scratch[..chunks * each].par_chunks_mut(each)).for_each(|(y, scratch)| run(y, scratch)),
+    }
 }
 
 /// Calls `work(samples, operands, partial)` with each chunk's part of the operands, and sums the partial results
@@ -61,18 +82,34 @@ pub(crate) fn sum_chunks<const N: usize, T: Copy + Default + AddAssign + Send>(
     total: &mut [T],
     work: impl Fn(usize, [&[f32]; N], &mut [T]) + Sync,
 ) {
-    let chunks = chunk_count(batch);
-    if chunks == 1 {
-        return work(batch, operands, total);
-    }
-    let partials = &mut partials[..chunks * total.len()];
-    partials.par_chunks_mut(total.len()).enumerate().for_each(|(index, partial)| {
-        let (samples, operands) = chunk(batch, index, operands);
+    sum_chunks_with(batch, operands, (0, partials), total, |samples, operands, partial, _| {
         work(samples, operands, partial);
     });
+}
+
+/// The same, with scratch of this length for each chunk beside its partial result: of [`most_chunks`] times both, in
+/// all.
+pub(crate) fn sum_chunks_with<const N: usize, T: Copy + Default + AddAssign + Send>(
+    batch: usize,
+    operands: [&[f32]; N],
+    (each, scratch): (usize, &mut [T]),
+    total: &mut [T],
+    work: impl Fn(usize, [&[f32]; N], &mut [T], &mut [T]) + Sync,
+) {
+    let chunks = chunk_count(batch);
+    if chunks == 1 {
+        return work(batch, operands, total, &mut scratch[..each]);
+    }
+    let (len, part) = (total.len(), total.len() + each);
+    let parts = &mut scratch[..chunks * part];
+    parts.par_chunks_mut(part).enumerate().for_each(|(index, part)| {
+        let (samples, operands) = chunk(batch, index, operands);
+        let (partial, scratch) = part.split_at_mut(len);
+        work(samples, operands, partial, scratch);
+    });
     total.fill(T::default());
-    for partial in partials.chunks_exact(total.len()) {
-        for (total, partial) in total.iter_mut().zip(partial) {
+    for part in parts.chunks_exact(part) {
+        for (total, partial) in total.iter_mut().zip(part) {
             *total += *partial;
         }
     }
@@ -186,7 +223,8 @@ mod tests {
     #[test]
     fn every_sample_is_in_exactly_one_chunk() {
         for batch in 1..200 {
-            assert!(chunk_count(batch) <= CHUNKS);
+            assert!(chunk_count(batch) <= most_chunks(batch));
+            assert!(most_chunks(batch - 1) <= most_chunks(batch));
             let x: Vec<f32> = (0..2 * batch).map(|i| i as f32).collect();
             let mut y = vec![f32::NAN; batch];
             map_chunks(batch, [&x], &mut y, |samples, [x], y| {

@@ -8,20 +8,26 @@ use criterion::{
     BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main, measurement,
 };
 use ndarray::{Array, Array1, Array2, Array4, Dimension, ShapeBuilder};
+use std::cell::RefCell;
 use std::hint::black_box;
 use tensor_ops::{
     Conv2dConfig, Conv2dGeometry, Kernels, Padding, Pool2dConfig, Pool2dGeometry, Pooling, Result, Ties,
     conv2d, dense, ndarray, pool2d,
 };
 
-/// Name, batch, input, filters, kernel, padding.
-type Convolution = (&'static str, usize, [usize; 3], usize, [usize; 2], Padding);
+/// Name, input, filters, kernel, padding, stride, groups.
+type Convolution = (&'static str, [usize; 3], usize, usize, Padding, usize, usize);
 
-const CONVOLUTIONS: [Convolution; 4] = [
-    ("tutorial 28x28x1-8", 1, [28, 28, 1], 8, [3, 3], Padding::Valid),
-    ("mnist-example 26x26x32-64", 1, [26, 26, 32], 64, [3, 3], Padding::Valid),
-    ("lenet 14x14x6-16", 1, [14, 14, 6], 16, [5, 5], Padding::Valid),
-    ("same 28x28x16-16", 1, [28, 28, 16], 16, [3, 3], Padding::Same),
+const CONVOLUTIONS: [Convolution; 9] = [
+    ("tutorial 28x28x1-8", [28, 28, 1], 8, 3, Padding::Valid, 1, 1),
+    ("mnist-example 28x28x1-32", [28, 28, 1], 32, 3, Padding::Valid, 1, 1),
+    ("mnist-example 26x26x32-64", [26, 26, 32], 64, 3, Padding::Valid, 1, 1),
+    ("lenet 28x28x1-6", [28, 28, 1], 6, 5, Padding::Same, 1, 1),
+    ("lenet 14x14x6-16", [14, 14, 6], 16, 5, Padding::Valid, 1, 1),
+    ("same 28x28x16-16", [28, 28, 16], 16, 3, Padding::Same, 1, 1),
+    ("same 14x14x32-32", [14, 14, 32], 32, 3, Padding::Same, 1, 1),
+    ("strided 28x28x16-32", [28, 28, 16], 32, 3, Padding::Same, 2, 1),
+    ("depthwise 28x28x32", [28, 28, 32], 32, 3, Padding::Same, 1, 32),
 ];
 
 /// Name, batch, inputs, outputs.
@@ -69,28 +75,53 @@ fn numbers<Sh: ShapeBuilder>(shape: Sh) -> Array<f32, Sh::Dim> {
 }
 
 fn convolutions(criterion: &mut Criterion) {
-    for (name, batch, input, filters, kernel, padding) in CONVOLUTIONS {
-        let config = Conv2dConfig { padding, ..Conv2dConfig::new(kernel) };
+    for (name, input, filters, kernel, padding, stride, groups) in CONVOLUTIONS {
+        let config = Conv2dConfig { padding, stride: [stride; 2], groups, ..Conv2dConfig::new([kernel; 2]) };
         let g = Conv2dGeometry::new(input, filters, &config).unwrap();
-        let (x, dy) = (numbers(g.input_shape(batch)), numbers(g.output_shape(batch)));
+        let (x, dy) = (numbers(g.input_shape(1)), numbers(g.output_shape(1)));
         let (weight, bias) = (numbers(g.weight_shape()), numbers(filters));
 
+        let sizes = [g.forward_scratch(), g.grad_input_scratch(), g.grad_weight_scratch()];
+        let scratch = RefCell::new(vec![0.0; sizes.into_iter().max().unwrap()]);
+
         let mut group = criterion.benchmark_group("conv-forward");
-        group.throughput(Throughput::Elements(g.multiply_adds() * batch as u64));
+        group.throughput(Throughput::Elements(g.multiply_adds()));
         measure(&mut group, name, Array4::zeros(dy.dim()), |kernels, y| {
-            conv2d::forward(kernels, &g, x.view(), weight.view(), Some(bias.view()), y.view_mut())
+            conv2d::forward(
+                kernels,
+                &g,
+                x.view(),
+                weight.view(),
+                Some(bias.view()),
+                y.view_mut(),
+                &mut scratch.borrow_mut(),
+            )
         });
         group.finish();
         let mut group = criterion.benchmark_group("conv-grad-input");
-        group.throughput(Throughput::Elements(g.multiply_adds() * batch as u64));
+        group.throughput(Throughput::Elements(g.multiply_adds()));
         measure(&mut group, name, Array4::zeros(x.dim()), |kernels, dx| {
-            conv2d::grad_input(kernels, &g, dy.view(), weight.view(), dx.view_mut())
+            conv2d::grad_input(
+                kernels,
+                &g,
+                dy.view(),
+                weight.view(),
+                dx.view_mut(),
+                &mut scratch.borrow_mut(),
+            )
         });
         group.finish();
         let mut group = criterion.benchmark_group("conv-grad-weight");
-        group.throughput(Throughput::Elements(g.multiply_adds() * batch as u64));
+        group.throughput(Throughput::Elements(g.multiply_adds()));
         measure(&mut group, name, Array4::zeros(weight.dim()), |kernels, dweight| {
-            conv2d::grad_weight(kernels, &g, x.view(), dy.view(), dweight.view_mut())
+            conv2d::grad_weight(
+                kernels,
+                &g,
+                x.view(),
+                dy.view(),
+                dweight.view_mut(),
+                &mut scratch.borrow_mut(),
+            )
         });
         group.finish();
         let mut group = criterion.benchmark_group("conv-grad-bias");

@@ -1,16 +1,19 @@
 //! Convolution and its three gradients, for `f32`.
+//!
+//! The last argument of the first three is scratch, of any content, for the kernels to rearrange weights and inputs in:
+//! [`Conv2dGeometry::forward_scratch`] numbers and so on.
 
 use crate::body::conv2d::{Forward, GradInput, GradWeight};
 use crate::body::dense::GradBias;
 use crate::dispatch::dispatch;
-use crate::view::{slice, slice_mut};
+use crate::view::{aligned, slice, slice_mut};
 use crate::{Conv2dGeometry, Kernels, Result, naive};
 use ndarray::{ArrayView1, ArrayView4, ArrayViewMut1, ArrayViewMut4};
 
 /// As [`naive::conv2d::forward`].
 ///
 /// # Errors
-/// An operand whose shape does not fit the geometry or that is not contiguous.
+/// An operand whose shape does not fit the geometry or that is not contiguous, and too short a scratch.
 pub fn forward(
     kernels: Kernels,
     geometry: &Conv2dGeometry,
@@ -18,7 +21,9 @@ pub fn forward(
     weight: ArrayView4<f32>,
     bias: Option<ArrayView1<f32>>,
     y: ArrayViewMut4<f32>,
+    scratch: &mut [f32],
 ) -> Result<()> {
+    let panels = aligned(scratch, geometry.forward_scratch())?;
     if kernels == Kernels::NAIVE {
         return naive::conv2d::forward(geometry, x, weight, bias, y);
     }
@@ -27,21 +32,23 @@ pub fn forward(
     let weight = slice("weight", weight, &geometry.weight_shape())?;
     let bias = bias.map(|bias| slice("bias", bias, &[geometry.filters])).transpose()?;
     let y = slice_mut("y", y, &geometry.output_shape(batch))?;
-    dispatch(kernels, Forward { geometry, x, weight, bias, y });
+    dispatch(kernels, Forward { geometry, x, weight, bias, y, panels });
     Ok(())
 }
 
 /// As [`naive::conv2d::grad_input`].
 ///
 /// # Errors
-/// An operand whose shape does not fit the geometry or that is not contiguous.
+/// An operand whose shape does not fit the geometry or that is not contiguous, and too short a scratch.
 pub fn grad_input(
     kernels: Kernels,
     geometry: &Conv2dGeometry,
     dy: ArrayView4<f32>,
     weight: ArrayView4<f32>,
     dx: ArrayViewMut4<f32>,
+    scratch: &mut [f32],
 ) -> Result<()> {
+    let panels = aligned(scratch, geometry.grad_input_scratch())?;
     if kernels == Kernels::NAIVE {
         return naive::conv2d::grad_input(geometry, dy, weight, dx);
     }
@@ -49,21 +56,23 @@ pub fn grad_input(
     let dy = slice("dy", dy, &geometry.output_shape(batch))?;
     let weight = slice("weight", weight, &geometry.weight_shape())?;
     let dx = slice_mut("dx", dx, &geometry.input_shape(batch))?;
-    dispatch(kernels, GradInput { geometry, dy, weight, dx });
+    dispatch(kernels, GradInput { geometry, dy, weight, dx, panels });
     Ok(())
 }
 
 /// As [`naive::conv2d::grad_weight`].
 ///
 /// # Errors
-/// An operand whose shape does not fit the geometry or that is not contiguous.
+/// An operand whose shape does not fit the geometry or that is not contiguous, and too short a scratch.
 pub fn grad_weight(
     kernels: Kernels,
     geometry: &Conv2dGeometry,
     x: ArrayView4<f32>,
     dy: ArrayView4<f32>,
     dweight: ArrayViewMut4<f32>,
+    scratch: &mut [f32],
 ) -> Result<()> {
+    let scratch = aligned(scratch, geometry.grad_weight_scratch())?;
     if kernels == Kernels::NAIVE {
         return naive::conv2d::grad_weight(geometry, x, dy, dweight);
     }
@@ -71,7 +80,9 @@ pub fn grad_weight(
     let x = slice("x", x, &geometry.input_shape(batch))?;
     let dy = slice("dy", dy, &geometry.output_shape(batch))?;
     let dweight = slice_mut("dweight", dweight, &geometry.weight_shape())?;
-    dispatch(kernels, GradWeight { geometry, x, dy, dweight });
+    let (panel, rest) = scratch.split_at_mut(geometry.strip_panel());
+    let padded = &mut rest[..geometry.padded_map()];
+    dispatch(kernels, GradWeight { geometry, x, dy, dweight, panel, padded });
     Ok(())
 }
 

@@ -12,7 +12,7 @@
 
 use crate::body::conv_pool2d::{Forward, GradInput, GradWeight};
 use crate::dispatch::dispatch;
-use crate::view::{scratch as lent, slice, slice_mut};
+use crate::view::{aligned, scratch as lent, slice, slice_mut};
 use crate::{Conv2dGeometry, Kernels, Pool2dGeometry, Result, Ties, Window, naive};
 use ndarray::{ArrayView1, ArrayView4, ArrayViewMut1, ArrayViewMut4};
 
@@ -105,7 +105,7 @@ pub fn forward(
     scratch: &mut [f32],
 ) -> Result<()> {
     let geometry = &op.geometry;
-    let scratch = lent(scratch, geometry.forward_scratch())?;
+    let scratch = aligned(scratch, geometry.forward_scratch())?;
     if kernels == Kernels::NAIVE {
         return naive::conv_pool2d::forward(op, x, weight, bias, y, takes);
     }

@@ -1,6 +1,11 @@
 //! Where windows lie: computed and checked once, apart from the loops.
 
+use crate::body::tile::padded;
+use crate::view::ALIGNMENT;
 use crate::{Error, Result};
+
+/// Pixels of `dy` in a strip of rows, unless a single row has more.
+const STRIP: usize = 256;
 
 /// Zeros (for a convolution) or nothing (for pooling) around the input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -122,6 +127,16 @@ impl Window {
     pub fn source(&self, output: usize, tap: usize) -> Option<usize> {
         (output * self.stride + tap * self.dilation).checked_sub(self.before).filter(|&i| i < self.input)
     }
+
+    /// How far the windows reach over the padded input.
+    pub(crate) fn reach(&self) -> usize {
+        (self.output - 1) * self.stride + (self.kernel - 1) * self.dilation + 1
+    }
+
+    /// Whether a tap lies in the padding.
+    fn pads(&self) -> bool {
+        self.before > 0 || self.reach() > self.input
+    }
 }
 
 /// A convolution of a given input: `y[n, oy, ox, oc] = bias[oc] + Σ x[n, iy, ix, ic] · w[ky, kx, ic, oc]`,
@@ -161,6 +176,7 @@ impl Conv2dGeometry {
         check_size("input", &input)?;
         check_size("output", &[rows.output, columns.output, filters])?;
         check_size("weight", &[kernel[0], kernel[1], in_channels / groups, filters])?;
+        check_size("padded input", &[rows.reach(), columns.reach(), in_channels])?;
         Ok(Self { rows, columns, in_channels, filters, groups })
     }
 
@@ -193,6 +209,63 @@ impl Conv2dGeometry {
     pub fn multiply_adds(&self) -> u64 {
         let sizes = self.weight_shape().into_iter().chain([self.rows.output, self.columns.output]);
         sizes.fold(1, |product, n| product.saturating_mul(n as u64))
+    }
+
+    /// Numbers of scratch that [`conv2d::forward`](crate::conv2d::forward) needs, whatever the batch.
+    pub fn forward_scratch(&self) -> usize {
+        ALIGNMENT + self.forward_panels()
+    }
+
+    /// Numbers of scratch that [`conv2d::grad_input`](crate::conv2d::grad_input) needs, whatever the batch.
+    pub fn grad_input_scratch(&self) -> usize {
+        ALIGNMENT + self.panels(self.group_filters(), self.group_inputs())
+    }
+
+    /// Numbers of scratch that [`conv2d::grad_weight`](crate::conv2d::grad_weight) needs, whatever the batch.
+    pub fn grad_weight_scratch(&self) -> usize {
+        ALIGNMENT + self.strip_panel() + self.padded_map()
+    }
+
+    /// Numbers in the packed weights of the forward pass.
+    pub(crate) fn forward_panels(&self) -> usize {
+        self.panels(self.group_inputs(), self.group_filters())
+    }
+
+    /// Numbers in the packed weights, with `outputs` lanes a group.
+    fn panels(&self, inputs: usize, outputs: usize) -> usize {
+        let (groups, outputs) = self.lane_groups(outputs);
+        self.rows.kernel * self.columns.kernel * inputs * groups * padded(outputs)
+    }
+
+    /// Rows of the output over which the gradient of the weights is summed at a time.
+    pub(crate) fn strip_rows(&self) -> usize {
+        (STRIP / self.columns.output).clamp(1, self.rows.output)
+    }
+
+    /// Numbers in a strip's panel of `dy`.
+    pub(crate) fn strip_panel(&self) -> usize {
+        self.strip_rows() * self.columns.output * padded(self.lane_groups(self.group_filters()).1).min(32)
+    }
+
+    /// Numbers in the padded copy of the input, if there is one.
+    pub(crate) fn padded_map(&self) -> usize {
+        if self.pads() { self.rows.reach() * self.columns.reach() * self.in_channels } else { 0 }
+    }
+
+    /// Whether a tap lies in the padding.
+    pub(crate) fn pads(&self) -> bool {
+        self.rows.pads() || self.columns.pads()
+    }
+
+    /// Whether every group is a channel and a filter, and there are enough for a vector.
+    pub(crate) fn depthwise(&self) -> bool {
+        self.groups >= 4 && self.groups == self.in_channels && self.groups == self.filters
+    }
+
+    /// The groups one after the other, and the results' channels of each that are lanes: `channels` of them or, in a
+    /// depthwise convolution, all.
+    pub(crate) fn lane_groups(&self, channels: usize) -> (usize, usize) {
+        if self.depthwise() { (1, self.groups) } else { (self.groups, channels) }
     }
 
     /// Input channels that each filter sees.

@@ -28,7 +28,8 @@
 //! let weight = Array4::<f32>::ones(geometry.weight_shape());
 //! let mut y = Array4::<f32>::zeros(geometry.output_shape(1));
 //! let bias = arr1(&[0.0, 1.0]);
-//! conv2d::forward(Kernels::detect(), &geometry, x.view(), weight.view(), Some(bias.view()), y.view_mut())?;
+//! let mut scratch = vec![0.0; geometry.forward_scratch()];
+//! conv2d::forward(Kernels::detect(), &geometry, x.view(), weight.view(), Some(bias.view()), y.view_mut(), &mut scratch)?;
 //! assert_eq!((y[[0, 1, 1, 0]], y[[0, 1, 1, 1]]), (9.0, 10.0));
 //! # Ok::<(), tensor_ops::Error>(())
 //! ```

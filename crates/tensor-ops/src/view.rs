@@ -78,3 +78,14 @@ pub(crate) fn matrix_mut<'a>(
         false => slice_mut(operand, view, &expected).map(Matrix::Rows),
     }
 }
+
+/// Numbers in 64 bytes: a cache line, and the longest vector.
+pub(crate) const ALIGNMENT: usize = 16;
+
+/// The same from the first whole cache line on; `expected` counts [`ALIGNMENT`] numbers for that.
+pub(crate) fn aligned(scratch: &mut [f32], expected: usize) -> Result<&mut [f32]> {
+    let scratch = self::scratch(scratch, expected)?;
+    let skip = scratch.as_ptr().align_offset(64);
+    // The offset may be unknown; alignment is for speed alone.
+    Ok(&mut scratch[if skip < ALIGNMENT { skip } else { 0 }..])
+}

@@ -44,12 +44,23 @@ fn nothing_allocates() {
     let mut takes = Array4::zeros(both_dy.dim());
     let sizes = [both.forward_scratch(), both.grad_weight_scratch(), both.grad_input_scratch()];
     let mut scratch = vec![0.0; sizes.into_iter().max().unwrap()];
+    let sizes = [conv.forward_scratch(), conv.grad_weight_scratch(), conv.grad_input_scratch()];
+    let mut conv_scratch = vec![0.0; sizes.into_iter().max().unwrap()];
 
     let mut run = |kernels| {
         let k = kernels;
-        conv2d::forward(k, &conv, x.view(), weight.view(), Some(bias.view()), y.view_mut()).unwrap();
-        conv2d::grad_input(k, &conv, dy.view(), weight.view(), dx.view_mut()).unwrap();
-        conv2d::grad_weight(k, &conv, x.view(), dy.view(), dweight.view_mut()).unwrap();
+        conv2d::forward(
+            k,
+            &conv,
+            x.view(),
+            weight.view(),
+            Some(bias.view()),
+            y.view_mut(),
+            &mut conv_scratch,
+        )
+        .unwrap();
+        conv2d::grad_input(k, &conv, dy.view(), weight.view(), dx.view_mut(), &mut conv_scratch).unwrap();
+        conv2d::grad_weight(k, &conv, x.view(), dy.view(), dweight.view_mut(), &mut conv_scratch).unwrap();
         conv2d::grad_bias(k, dy.view(), dbias.view_mut()).unwrap();
         conv_pool2d::forward(
             k,

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::Numbers;
+use common::{Numbers, scratch};
 use ndarray::{Array1, Array2, Array4, s};
 use tensor_ops::{
     Conv2dConfig, Conv2dGeometry, Kernels, Pool2dConfig, Pool2dGeometry, Pooling, Result, Ties, conv2d,
@@ -33,7 +33,15 @@ fn convolutions() {
         let forward = |x, weight, bias: usize, y| {
             let bias = Array1::zeros(bias);
             let (x, weight) = (zeros4(x), zeros4(weight));
-            conv2d::forward(k, &g, x.view(), weight.view(), Some(bias.view()), zeros4(y).view_mut())
+            conv2d::forward(
+                k,
+                &g,
+                x.view(),
+                weight.view(),
+                Some(bias.view()),
+                zeros4(y).view_mut(),
+                &mut scratch(g.forward_scratch()),
+            )
         };
         let (x, w, y) = ([2, 5, 5, 2], [3, 3, 2, 4], [2, 3, 3, 4]);
         assert_eq!(forward(x, w, 4, y), Ok(()));
@@ -42,21 +50,51 @@ fn convolutions() {
         check(forward(x, w, 3, y), "bias: expected shape [4], found [3]");
         check(forward(x, w, 4, [1, 3, 3, 4]), "y: expected shape [2, 3, 3, 4], found [1, 3, 3, 4]");
 
-        let grad_input =
-            |dy, w, dx| conv2d::grad_input(k, &g, zeros4(dy).view(), zeros4(w).view(), zeros4(dx).view_mut());
+        let grad_input = |dy, w, dx| {
+            conv2d::grad_input(
+                k,
+                &g,
+                zeros4(dy).view(),
+                zeros4(w).view(),
+                zeros4(dx).view_mut(),
+                &mut scratch(g.grad_input_scratch()),
+            )
+        };
         check(grad_input([2, 3, 3, 5], w, x), "dy: expected shape [2, 3, 3, 4], found [2, 3, 3, 5]");
         check(grad_input(y, [3, 3, 2, 5], x), "weight: expected shape [3, 3, 2, 4], found [3, 3, 2, 5]");
         check(grad_input(y, w, [3, 5, 5, 2]), "dx: expected shape [2, 5, 5, 2], found [3, 5, 5, 2]");
 
         let grad_weight = |x, dy, dw| {
-            conv2d::grad_weight(k, &g, zeros4(x).view(), zeros4(dy).view(), zeros4(dw).view_mut())
+            conv2d::grad_weight(
+                k,
+                &g,
+                zeros4(x).view(),
+                zeros4(dy).view(),
+                zeros4(dw).view_mut(),
+                &mut scratch(g.grad_weight_scratch()),
+            )
         };
         check(grad_weight([2, 4, 5, 2], y, w), "x: expected shape [2, 5, 5, 2], found [2, 4, 5, 2]");
         check(grad_weight(x, [1, 3, 3, 4], w), "dy: expected shape [2, 3, 3, 4], found [1, 3, 3, 4]");
         check(grad_weight(x, y, [1, 3, 2, 4]), "dweight: expected shape [3, 3, 2, 4], found [1, 3, 2, 4]");
 
+        // Scratch is checked whether the kernels use it or not.
+        let (x, w, y) = (zeros4(x), zeros4(w), zeros4(y));
+        let [mut to_x, mut to_w, mut to_y] = [&x, &w, &y].map(Clone::clone);
+        let short = |len: usize| scratch(len - 1);
+        let message = |len: usize| format!("scratch: expected at least {len} numbers, found {}", len - 1);
+        let len = g.forward_scratch();
+        let result = conv2d::forward(k, &g, x.view(), w.view(), None, to_y.view_mut(), &mut short(len));
+        check(result, &message(len));
+        let len = g.grad_input_scratch();
+        let result = conv2d::grad_input(k, &g, y.view(), w.view(), to_x.view_mut(), &mut short(len));
+        check(result, &message(len));
+        let len = g.grad_weight_scratch();
+        let result = conv2d::grad_weight(k, &g, x.view(), y.view(), to_w.view_mut(), &mut short(len));
+        check(result, &message(len));
+
         let mut dbias = Array1::zeros(3);
-        let result = conv2d::grad_bias(k, zeros4(y).view(), dbias.view_mut());
+        let result = conv2d::grad_bias(k, y.view(), dbias.view_mut());
         check(result, "dbias: expected shape [4], found [3]");
     }
 }
@@ -128,7 +166,8 @@ fn strided_views_are_for_the_naive_functions_alone() {
     naive::conv2d::forward(&g, x, weight.view(), None, expected.view_mut()).unwrap();
     for k in Kernels::available() {
         let mut y = zeros4(g.output_shape(2));
-        let result = conv2d::forward(k, &g, x, weight.view(), None, y.view_mut());
+        let result =
+            conv2d::forward(k, &g, x, weight.view(), None, y.view_mut(), &mut scratch(g.forward_scratch()));
         if k == Kernels::NAIVE {
             assert_eq!((result, &y), (Ok(()), &expected));
         } else {
@@ -137,7 +176,8 @@ fn strided_views_are_for_the_naive_functions_alone() {
         let mut wide = zeros4([2, 3, 3, 8]);
         let packed = x.to_owned();
         let y = wide.slice_mut(s![.., .., .., ..4]);
-        let result = conv2d::forward(k, &g, packed.view(), weight.view(), None, y);
+        let result =
+            conv2d::forward(k, &g, packed.view(), weight.view(), None, y, &mut scratch(g.forward_scratch()));
         if k == Kernels::NAIVE {
             assert_eq!((result, wide.slice(s![.., .., .., ..4])), (Ok(()), expected.view()));
         } else {

@@ -5,6 +5,7 @@
 mod common;
 
 use common::golden::{Case, F32, F64, exactly, for_each_case, nan};
+use common::scratch;
 use ndarray::{Array, Array1, Array2, Array4, ArrayView1, NdFloat};
 use serde_json::Value;
 use tensor_ops::{
@@ -71,9 +72,34 @@ fn convolution(case: &Case) {
         let (mut y, mut dx, mut dweight) = (nan(dy.raw_dim()), nan(x.raw_dim()), nan(weight.raw_dim()));
         let mut dbias = nan(ndarray::Ix1(weight.dim().3));
         let bias: Option<ArrayView1<f32>> = bias.as_ref().map(|bias| bias.view());
-        conv2d::forward(kernels, &g, x.view(), weight.view(), bias, y.view_mut()).unwrap();
-        conv2d::grad_input(kernels, &g, dy.view(), weight.view(), dx.view_mut()).unwrap();
-        conv2d::grad_weight(kernels, &g, x.view(), dy.view(), dweight.view_mut()).unwrap();
+        conv2d::forward(
+            kernels,
+            &g,
+            x.view(),
+            weight.view(),
+            bias,
+            y.view_mut(),
+            &mut scratch(g.forward_scratch()),
+        )
+        .unwrap();
+        conv2d::grad_input(
+            kernels,
+            &g,
+            dy.view(),
+            weight.view(),
+            dx.view_mut(),
+            &mut scratch(g.grad_input_scratch()),
+        )
+        .unwrap();
+        conv2d::grad_weight(
+            kernels,
+            &g,
+            x.view(),
+            dy.view(),
+            dweight.view_mut(),
+            &mut scratch(g.grad_weight_scratch()),
+        )
+        .unwrap();
         conv2d::grad_bias(kernels, dy.view(), dbias.view_mut()).unwrap();
         case.check(kernels, F32, [("y", &y), ("dx", &dx), ("dweight", &dweight)]);
         case.check(kernels, F32, [("dbias", &dbias)]);

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Numbers, check_near, inner, poison, wide};
+use common::{Numbers, check_near, inner, poison, scratch, wide};
 use ndarray::{Array1, Array2, Array4, Axis, ShapeBuilder, s};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -100,13 +100,13 @@ proptest! {
 
         for kernels in Kernels::available() {
             let mut y = poison(dy.raw_dim());
-            conv2d::forward(kernels, &g, x.view(), weight.view(), Some(bias.view()), y.view_mut()).unwrap();
+            conv2d::forward(kernels, &g, x.view(), weight.view(), Some(bias.view()), y.view_mut(), &mut scratch(g.forward_scratch())).unwrap();
             check_near(&format!("y, {kernels}"), &y, &expected.0, &magnitude.0);
             let mut dx = poison(x.raw_dim());
-            conv2d::grad_input(kernels, &g, dy.view(), weight.view(), dx.view_mut()).unwrap();
+            conv2d::grad_input(kernels, &g, dy.view(), weight.view(), dx.view_mut(), &mut scratch(g.grad_input_scratch())).unwrap();
             check_near(&format!("dx, {kernels}"), &dx, &expected.1, &magnitude.1);
             let mut dweight = poison(weight.raw_dim());
-            conv2d::grad_weight(kernels, &g, x.view(), dy.view(), dweight.view_mut()).unwrap();
+            conv2d::grad_weight(kernels, &g, x.view(), dy.view(), dweight.view_mut(), &mut scratch(g.grad_weight_scratch())).unwrap();
             check_near(&format!("dweight, {kernels}"), &dweight, &expected.2, &magnitude.2);
             let mut dbias = poison(bias.raw_dim());
             conv2d::grad_bias(kernels, dy.view(), dbias.view_mut()).unwrap();
@@ -114,7 +114,7 @@ proptest! {
 
             // ⟨conv(x, w), dy⟩ is linear in x and in w: each gradient is the adjoint map.
             let mut plain = poison(dy.raw_dim());
-            conv2d::forward(kernels, &g, x.view(), weight.view(), None, plain.view_mut()).unwrap();
+            conv2d::forward(kernels, &g, x.view(), weight.view(), None, plain.view_mut(), &mut scratch(g.forward_scratch())).unwrap();
             let product = inner(plain.view(), dy.view());
             let tolerance = 1e-5 * magnitude.2.iter().zip(&weight).map(|(m, w)| m * f64::from(w.abs())).sum::<f64>();
             prop_assert!((product - inner(x.view(), dx.view())).abs() <= tolerance);
@@ -123,10 +123,10 @@ proptest! {
             // A sample's result is the same bits alone as in a batch.
             let last = s![batch - 1.., .., .., ..];
             let mut alone = poison(g.output_shape(1));
-            conv2d::forward(kernels, &g, x.slice(last), weight.view(), None, alone.view_mut()).unwrap();
+            conv2d::forward(kernels, &g, x.slice(last), weight.view(), None, alone.view_mut(), &mut scratch(g.forward_scratch())).unwrap();
             prop_assert_eq!(alone.view(), plain.slice(last));
             let mut alone = poison(g.input_shape(1));
-            conv2d::grad_input(kernels, &g, dy.slice(last), weight.view(), alone.view_mut()).unwrap();
+            conv2d::grad_input(kernels, &g, dy.slice(last), weight.view(), alone.view_mut(), &mut scratch(g.grad_input_scratch())).unwrap();
             prop_assert_eq!(alone.view(), dx.slice(last));
         }
     }

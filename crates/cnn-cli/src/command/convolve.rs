@@ -51,8 +51,9 @@ fn convolve(x: &Array4<f32>, kernel: &Kernel, padding: Padding, kernels: Kernels
     let config = Conv2dConfig { padding, ..Conv2dConfig::new(kernel.shape) };
     let geometry = Conv2dGeometry::new([rows, columns, 1], 1, &config)?;
     let weight = ArrayView4::from_shape(geometry.weight_shape(), &kernel.values)?;
+    let mut scratch = vec![0.0; geometry.forward_scratch()];
     let mut y = Array4::zeros(geometry.output_shape(1));
-    conv2d::forward(kernels, &geometry, x.view(), weight, None, y.view_mut())?;
+    conv2d::forward(kernels, &geometry, x.view(), weight, None, y.view_mut(), &mut scratch)?;
     Ok(y)
 }
 

@@ -1,5 +1,5 @@
 use super::{Backward, Context, Forward, Operation, PLANNED, Reference, array, array_mut, expect_map, ones, Settings};
-use crate::parallel::{chunk_count, map_chunks, sum_chunks};
+use crate::parallel::{map_chunks_with, most_chunks, sum_chunks_with};
 use crate::parameters::ParameterSpec;
 use crate::{Initializer, Misfit, Padding, Shape};
 use crate::text::{self, Words};
@@ -143,44 +143,49 @@ impl Operation for Plan {
         std::iter::once(weight).chain(self.bias.then_some(bias)).collect()
     }
 
+    fn forward_scratch(&self, batch: usize) -> usize {
+        most_chunks(batch) * self.geometry.forward_scratch()
+    }
+
     fn backward_scratch(&self, batch: usize) -> usize {
-        match chunk_count(batch) {
-            1 => 0,
-            chunks => chunks * (self.weights() + if self.bias { self.filters() } else { 0 }),
-        }
+        let gradients = self.weights() + if self.bias { self.filters() } else { 0 };
+        let weight = gradients + self.geometry.grad_weight_scratch();
+        most_chunks(batch) * weight.max(self.geometry.grad_input_scratch())
     }
 
     fn multiply_adds(&self) -> u64 {
         self.geometry.multiply_adds()
     }
 
-    fn forward(&self, Forward { batch, parameters, x, y, .. }: Forward<'_>) {
+    fn forward(&self, Forward { batch, parameters, x, y, scratch, .. }: Forward<'_>) {
         let Self { geometry, kernels, .. } = self;
         let (weight, bias) = parameters.split_at(self.weights());
         let weight = array(geometry.weight_shape(), weight);
         let bias = self.bias.then(|| array(self.filters(), bias));
-        map_chunks(batch, [x], y, |n, [x], y| {
+        map_chunks_with(batch, [x], y, (geometry.forward_scratch(), scratch), |n, [x], y, scratch| {
             let (x, y) = (array(geometry.input_shape(n), x), array_mut(geometry.output_shape(n), y));
-            conv2d::forward(*kernels, geometry, x, weight, bias, y).expect(PLANNED);
+            conv2d::forward(*kernels, geometry, x, weight, bias, y, scratch).expect(PLANNED);
         });
     }
 
     fn backward(&self, Backward { batch, parameters, x, dy, dx, gradients, scratch, .. }: Backward<'_>) {
         let Self { geometry, kernels, .. } = self;
-        sum_chunks(batch, [x, dy], scratch, gradients, |n, [x, dy], gradients| {
+        let each = geometry.grad_weight_scratch();
+        sum_chunks_with(batch, [x, dy], (each, scratch), gradients, |n, [x, dy], gradients, scratch| {
             let (x, dy) = (array(geometry.input_shape(n), x), array(geometry.output_shape(n), dy));
             let (dweight, dbias) = gradients.split_at_mut(self.weights());
             let dweight = array_mut(geometry.weight_shape(), dweight);
-            conv2d::grad_weight(*kernels, geometry, x, dy, dweight).expect(PLANNED);
+            conv2d::grad_weight(*kernels, geometry, x, dy, dweight, scratch).expect(PLANNED);
             if self.bias {
                 conv2d::grad_bias(*kernels, dy, array_mut(self.filters(), dbias)).expect(PLANNED);
             }
         });
         if let Some(dx) = dx {
             let weight = array(geometry.weight_shape(), &parameters[..self.weights()]);
-            map_chunks(batch, [dy], dx, |n, [dy], dx| {
+            let each = geometry.grad_input_scratch();
+            map_chunks_with(batch, [dy], dx, (each, scratch), |n, [dy], dx, scratch| {
                 let (dy, dx) = (array(geometry.output_shape(n), dy), array_mut(geometry.input_shape(n), dx));
-                conv2d::grad_input(*kernels, geometry, dy, weight, dx).expect(PLANNED);
+                conv2d::grad_input(*kernels, geometry, dy, weight, dx, scratch).expect(PLANNED);
             });
         }
     }

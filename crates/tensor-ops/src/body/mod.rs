@@ -14,12 +14,13 @@ pub(crate) mod activation;
 pub(crate) mod batch_norm;
 pub(crate) mod conv2d;
 pub(crate) mod conv_pool2d;
+mod correlate;
 pub(crate) mod dense;
 pub(crate) mod eight;
 pub(crate) mod pack;
 pub(crate) mod peak;
 pub(crate) mod pool2d;
-mod tile;
+pub(crate) mod tile;
 mod window;
 
 /// A stretch of an axis, `start..start + width`, whose first `skip` places an earlier tile covered too.

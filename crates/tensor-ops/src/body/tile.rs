@@ -16,6 +16,102 @@
 
 use crate::dispatch::Isa;
 
+/// Work on a block of columns, compiled for every size of tile: `P` rows × `V` vectors.
+pub(super) trait Tiled {
+    fn run<I: Isa, const P: usize, const V: usize>(self);
+}
+
+/// Runs `work` with the tile for a block of `width` columns: enough sums to hide the latency of the multiply-add, as far
+/// as there are registers, and not more rows than there are general registers for their addresses.
+#[inline(always)]
+pub(super) fn with_tile<I: Isa>(width: usize, work: impl Tiled) {
+    match (I::LANES, width) {
+        (16, 32) => work.run::<I, 8, 2>(),
+        (16, 16) => work.run::<I, 10, 1>(),
+        (16, 8) => work.run::<I::Half, 10, 1>(),
+        (16, _) => work.run::<<I::Half as Isa>::Half, 10, 1>(),
+        (8, 16) => work.run::<I, 6, 2>(),
+        (8, 8) => work.run::<I, 10, 1>(),
+        (8, _) => work.run::<I::Half, 10, 1>(),
+        (_, 16) => work.run::<I, 3, 4>(),
+        (_, 8) => work.run::<I, 6, 2>(),
+        (_, _) => work.run::<I, 10, 1>(),
+    }
+}
+
+/// `V` vectors from a slice.
+#[inline(always)]
+pub(super) fn load<I: Isa, const V: usize>(from: &[f32]) -> [I::Vector; V] {
+    let from = &from[..V * I::LANES];
+    let mut vectors = [I::splat(0.0); V];
+    for v in 0..V {
+        vectors[v] = I::load(&from[v * I::LANES..]);
+    }
+    vectors
+}
+
+/// `V` vectors to a slice.
+#[inline(always)]
+pub(super) fn store<I: Isa, const V: usize>(vectors: [I::Vector; V], to: &mut [f32]) {
+    let to = &mut to[..V * I::LANES];
+    for v in 0..V {
+        I::store(vectors[v], &mut to[v * I::LANES..]);
+    }
+}
+
+/// The longest row of a tile.
+pub(super) const LONGEST: usize = 32;
+
+/// A block of columns, `start..start + filled`, of which an earlier block holds the first `skip`. It is `width` columns
+/// wide; behind those that are filled there is room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Block {
+    pub start: usize,
+    pub skip: usize,
+    pub filled: usize,
+    pub width: usize,
+}
+
+/// Cuts `0..len` into blocks of the widths of [`with_tile`]. The last one is moved back over its neighbour; a single one
+/// that is not full has room at its end, unless `room` forbids it, which needs a `len` of at least 4.
+#[inline(always)]
+pub(super) fn blocks<I: Isa>(len: usize, room: bool) -> impl Iterator<Item = Block> {
+    let widest = if I::LANES == 16 { 32 } else { 16 };
+    let mut done = 0;
+    std::iter::from_fn(move || {
+        let left = len - done;
+        let mut width = 4;
+        while width < left.min(widest) && (room || 2 * width <= len) {
+            width *= 2;
+        }
+        let start = done.min(len.saturating_sub(width));
+        let block = Block { start, skip: done - start, filled: width.min(len), width };
+        done = start + block.filled;
+        (left > 0).then_some(block)
+    })
+}
+
+/// Numbers in a row of all the blocks that [`blocks`] makes of `len` columns, at the most.
+pub(crate) fn padded(len: usize) -> usize {
+    len.next_multiple_of(len.next_power_of_two().clamp(4, 32))
+}
+
+/// Copies the first `len` numbers, in pieces of a constant size.
+#[inline(always)]
+pub(super) fn copy_part(to: &mut [f32], from: &[f32], len: usize) {
+    let (to, from) = (&mut to[..len], &from[..len]);
+    if len < 4 {
+        to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+        return;
+    }
+    let mut at = 0;
+    while at < len {
+        at = at.min(len - 4);
+        *lanes_mut::<4>(&mut to[at..]) = *lanes(&from[at..]);
+        at += 4;
+    }
+}
+
 /// The first `L` elements.
 #[inline(always)]
 pub(super) fn lanes<const L: usize>(slice: &[f32]) -> &[f32; L] {

@@ -6,26 +6,102 @@ use std::ops::Range;
 /// The taps of window `output` that lie inside the input.
 #[inline(always)]
 pub(super) fn taps(window: &Window, output: usize) -> Range<usize> {
-    let Window { input, kernel, dilation, before, .. } = *window;
-    let origin = output * window.stride;
-    let end = div_ceil((input + before).saturating_sub(origin), dilation).min(kernel);
-    div_ceil(before.saturating_sub(origin), dilation).min(end)..end
+    Axis::new(window).taps(output)
 }
 
-/// The windows that see the input under tap `tap`.
-#[inline(always)]
-pub(super) fn outputs(window: &Window, tap: usize) -> Range<usize> {
-    let Window { input, stride, before, output, .. } = *window;
-    let origin = tap * window.dilation;
-    let end = div_ceil((input + before).saturating_sub(origin), stride).min(output);
-    div_ceil(before.saturating_sub(origin), stride).min(end)..end
+/// One axis of a correlation: result `o` and tap `k` meet at input `o · stride + k · dilation + origin`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Axis {
+    pub input: usize,
+    pub output: usize,
+    pub kernel: usize,
+    pub stride: usize,
+    pub dilation: usize,
+    pub origin: isize,
 }
 
-/// The windows all of whose taps lie inside the input.
-#[inline(always)]
-pub(super) fn whole(window: &Window) -> Range<usize> {
-    let (first, last) = (outputs(window, 0), outputs(window, window.kernel - 1));
-    first.start.min(last.end)..last.end
+/// Results that see the same taps, and those taps.
+#[derive(Clone, Debug)]
+pub(super) struct Region {
+    pub results: Range<usize>,
+    pub taps: Range<usize>,
+}
+
+impl Axis {
+    /// The windows as they are.
+    #[inline(always)]
+    pub(super) fn new(window: &Window) -> Self {
+        let Window { input, output, kernel, stride, dilation, before, .. } = *window;
+        Self { input, output, kernel, stride, dilation, origin: -(before as isize) }
+    }
+
+    /// The inputs `first`, `first + stride`, … as results, which see the windows' outputs.
+    ///
+    /// Input `i` is under tap `k` of output `(i + before − k · dilation) / stride`. For all these inputs the same
+    /// taps divide: from the first such tap on, every `period`-th. Backwards, their outputs ascend.
+    #[inline(always)]
+    pub(super) fn phase(window: &Window, first: usize) -> (Self, Taps) {
+        let Window { input, output, kernel, stride, dilation, before, .. } = *window;
+        let count = input.saturating_sub(first).div_ceil(stride);
+        let common = common_divisor(stride, dilation);
+        let period = stride / common;
+        let place = first + before;
+        let taps = (0..kernel.min(period)).find(|k| place.abs_diff(k * dilation) % stride == 0);
+        let (start, kernel) = taps.map_or((0, 0), |start| (start, (kernel - start).div_ceil(period)));
+        let last = start + kernel.saturating_sub(1) * period;
+        let origin = (place as isize - (last * dilation) as isize) / stride as isize;
+        let axis =
+            Self { input: output, output: count, kernel, stride: 1, dilation: dilation / common, origin };
+        (axis, Taps { last, period })
+    }
+
+    /// The taps of result `output` that lie inside the input.
+    #[inline(always)]
+    fn taps(&self, output: usize) -> Range<usize> {
+        let first = (output * self.stride) as isize + self.origin;
+        let within = |limit: isize| div_ceil(limit.max(0) as usize, self.dilation).min(self.kernel);
+        let end = within(self.input as isize - first);
+        within(-first).min(end)..end
+    }
+
+    /// The place of tap `tap` of result `output`, which lies inside the input.
+    #[inline(always)]
+    pub(super) fn source(&self, output: usize, tap: usize) -> usize {
+        ((output * self.stride + tap * self.dilation) as isize + self.origin) as usize
+    }
+
+    /// `results`, cut where the taps change: those that see every tap are together, the few before and behind
+    /// them are alone.
+    #[inline(always)]
+    pub(super) fn regions(&self, results: Range<usize>) -> impl Iterator<Item = Region> {
+        let reach =
+            self.input as isize - self.origin - (self.kernel.max(1) - 1) as isize * self.dilation as isize;
+        let whole =
+            |limit: isize| div_ceil(limit.max(0) as usize, self.stride).clamp(results.start, results.end);
+        let (start, end) = (whole(-self.origin), whole(reach));
+        let start = start.min(end);
+        let axis = *self;
+        let parts = (results.start..start).map(|o| o..o + 1).chain(std::iter::once(start..end));
+        let parts = parts.chain((end..results.end).map(|o| o..o + 1));
+        parts
+            .filter(|part| !part.is_empty())
+            .map(move |part| Region { taps: axis.taps(part.start), results: part })
+    }
+}
+
+/// Which taps of a kernel an axis goes through: backwards from `last`, `period` apart.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Taps {
+    pub last: usize,
+    pub period: usize,
+}
+
+impl Taps {
+    /// The kernel's tap that is the axis' tap `tap`.
+    #[inline(always)]
+    pub(super) fn of(&self, tap: usize) -> usize {
+        self.last - tap * self.period
+    }
 }
 
 /// The quotient rounded up. Divisions are slow, and most divisors here are 1.
@@ -34,18 +110,13 @@ fn div_ceil(n: usize, divisor: usize) -> usize {
     if divisor == 1 { n } else { n.div_ceil(divisor) }
 }
 
-/// The window that sees input `input` under tap `tap`, if there is one.
+/// Euclid's.
 #[inline(always)]
-pub(super) fn target(window: &Window, input: usize, tap: usize) -> Option<usize> {
-    let distance = (input + window.before).checked_sub(tap * window.dilation)?;
-    let output = if window.stride == 1 {
-        distance
-    } else if distance % window.stride == 0 {
-        distance / window.stride
-    } else {
-        return None;
-    };
-    (output < window.output).then_some(output)
+fn common_divisor(mut a: usize, mut b: usize) -> usize {
+    while b > 0 {
+        (a, b) = (b, a % b);
+    }
+    a
 }
 
 #[cfg(test)]
@@ -72,18 +143,40 @@ mod tests {
                 for k in 0..w.kernel {
                     let source = w.source(o, k);
                     assert_eq!(taps(w, o).contains(&k), source.is_some(), "{at}: output {o}, tap {k}");
-                    assert_eq!(outputs(w, k).contains(&o), source.is_some(), "{at}: output {o}, tap {k}");
-                    assert!(source.is_none_or(|i| target(w, i, k) == Some(o)), "{at}: output {o}, tap {k}");
                 }
-                let all = (0..w.kernel).all(|k| w.source(o, k).is_some());
-                assert_eq!(whole(w).contains(&o), all, "{at}: output {o}");
             }
-            for (i, k) in (0..input).flat_map(|i| (0..kernel).map(move |k| (i, k))) {
-                assert!(
-                    target(w, i, k).is_none_or(|o| w.source(o, k) == Some(i)),
-                    "{at}: input {i}, tap {k}"
-                );
+            check_regions(&Axis::new(w), &at);
+            // Every pair of an input and an output is in one phase, under the tap that it has in the window.
+            let mut pairs = Vec::new();
+            for first in 0..w.stride.min(w.input) {
+                let (axis, backwards) = Axis::phase(w, first);
+                check_regions(&axis, &at);
+                for j in 0..axis.output {
+                    for t in axis.taps(j) {
+                        pairs.push((first + j * w.stride, backwards.of(t), axis.source(j, t)));
+                    }
+                }
             }
+            let mut expected: Vec<_> = (0..w.output)
+                .flat_map(|o| (0..w.kernel).map(move |k| (w.source(o, k), k, o)))
+                .filter_map(|(i, k, o)| Some((i?, k, o)))
+                .collect();
+            pairs.sort_unstable();
+            expected.sort_unstable();
+            assert_eq!(pairs, expected, "{at}");
+        }
+    }
+
+    /// The regions are all results in their order, each with its taps.
+    fn check_regions(axis: &Axis, at: &str) {
+        for (start, end) in [(0, axis.output), (1, axis.output.saturating_sub(1)), (2, 2)] {
+            let mut next = start;
+            for region in axis.regions(start..end.max(start)) {
+                assert_eq!(region.results.start, next, "{at}");
+                next = region.results.end;
+                assert!(region.results.clone().all(|o| axis.taps(o) == region.taps), "{at}: {region:?}");
+            }
+            assert_eq!(next, end.max(start), "{at}");
         }
     }
 

@@ -29,6 +29,11 @@ pub fn poison<Sh: ShapeBuilder>(shape: Sh) -> Array<f32, Sh::Dim> {
     Array::from_elem(shape, f32::NAN)
 }
 
+/// Scratch that shows what is read of it before it is written.
+pub fn scratch(len: usize) -> Vec<f32> {
+    vec![f32::NAN; len]
+}
+
 /// The same numbers as `f64`.
 pub fn wide<D: Dimension>(array: &Array<f32, D>) -> Array<f64, D> {
     array.mapv(f64::from)

@@ -11,11 +11,12 @@
 //! 2. The ReLU is applied to the pooled quarter.
 //! 3. The search for the maxima compares and selects for 16 filters at once, without a branch.
 
-use super::super::conv2d;
+use super::super::correlate::Correlation;
 use super::super::cover;
 use super::super::tile::{lanes, lanes_mut};
 use super::single;
 use crate::dispatch::{Body, Isa};
+use crate::view::ALIGNMENT;
 use crate::{Conv2dGeometry, ConvPool2d, ConvPool2dGeometry, Ties, Window};
 
 pub(crate) struct Forward<'a> {
@@ -30,58 +31,63 @@ pub(crate) struct Forward<'a> {
 
 impl Forward<'_> {
     pub(crate) fn scratch(geometry: &ConvPool2dGeometry) -> usize {
-        let strip = 4 * geometry.pool.columns.output * geometry.conv.filters;
-        strip.max(single::forward_scratch(geometry))
+        let own = ALIGNMENT + geometry.conv.forward_panels() + strip(geometry);
+        own.max(ALIGNMENT + single::forward_scratch(geometry))
     }
 }
 
 impl Body for Forward<'_> {
     #[inline(always)]
-    fn run<I: Isa>(self) {
+    fn run<I: Isa>(mut self) {
+        // Eight filters in less than a register would leave none for the weights.
+        let kernel = match single::Kernel::of(&self.op.geometry) {
+            Some(kernel) if I::LANES >= 8 => kernel,
+            _ => return self.general::<I>(),
+        };
         let Self { op, x, weight, bias, y, mut takes, scratch } = self;
         let inputs = op.geometry.input_shape(1).into_iter().product();
         let outputs = op.geometry.output_shape(1).into_iter().product();
-        // Eight filters in less than a register would leave none for the weights.
-        let kernel = single::Kernel::of(&op.geometry).filter(|_| I::LANES >= 8);
         for (n, (x, y)) in x.chunks_exact(inputs).zip(y.chunks_exact_mut(outputs)).enumerate() {
             let takes = takes.as_mut().map(|takes| &mut takes[n * outputs..][..outputs]);
             let mut call = Forward { op, x, weight, bias, y, takes, scratch: &mut *scratch };
-            let is_done = match kernel {
-                Some(kernel) => single::forward::<I>(kernel, &mut call),
-                None => false,
-            };
-            if !is_done {
-                call.sample::<I>();
+            if !single::forward::<I>(kernel, &mut call) {
+                call.general::<I>();
             }
         }
     }
 }
 
 impl Forward<'_> {
-    /// One sample.
+    /// Any kernel and number of channels.
     #[inline(always)]
-    fn sample<I: Isa>(&mut self) {
-        let Self { op, x, weight, bias, y, takes, scratch: strip } = self;
+    fn general<I: Isa>(&mut self) {
+        let Self { op, x, weight, bias, y, takes, scratch } = self;
         let geometry = &op.geometry;
         let [_, rows, columns, filters] = geometry.output_shape(1);
-        let line = geometry.conv.columns.input * geometry.conv.in_channels;
-        for wy in 0..rows {
-            let (first, part) = two_rows(geometry, wy);
-            let x = &x[first * line..][..part.rows.input * line];
-            conv2d::Forward { geometry: &part, x, weight, bias: *bias, y: &mut *strip }.run::<I>();
-            for window in 0..columns {
-                for block in cover(filters, [1, 4, 8, 16]) {
-                    let from = 2 * window * filters + block.start;
-                    let at = (wy * columns + window) * filters + block.start;
-                    let y = &mut y[at..];
-                    let takes = takes.as_mut().map(|takes| &mut takes[at..]);
-                    let next = 2 * columns * filters;
-                    let strip = &strip[from..];
-                    match block.width {
-                        16 => pool::<16>(op, strip, filters, next, y, takes),
-                        8 => pool::<8>(op, strip, filters, next, y, takes),
-                        4 => pool::<4>(op, strip, filters, next, y, takes),
-                        _ => pool::<1>(op, strip, filters, next, y, takes),
+        let inputs = geometry.input_shape(1).into_iter().product();
+        let (panels, strip) = scratch.split_at_mut(geometry.conv.forward_panels());
+        let strip = &mut strip[..self::strip(geometry)];
+        // What the pool drops is not computed.
+        let seen = Window { output: 2 * columns, ..geometry.conv.columns };
+        let conv = Correlation::forward(&Conv2dGeometry { columns: seen, ..geometry.conv });
+        conv.pack_forward::<I>(weight, panels);
+        for (n, x) in x.chunks_exact(inputs).enumerate() {
+            for wy in 0..rows {
+                conv.strip::<I>(x, panels, *bias, 2 * wy..2 * wy + 2, strip);
+                for window in 0..columns {
+                    for block in cover(filters, [1, 4, 8, 16]) {
+                        let from = 2 * window * filters + block.start;
+                        let at = ((n * rows + wy) * columns + window) * filters + block.start;
+                        let y = &mut y[at..];
+                        let takes = takes.as_mut().map(|takes| &mut takes[at..]);
+                        let next = 2 * columns * filters;
+                        let strip = &strip[from..];
+                        match block.width {
+                            16 => pool::<16>(op, strip, filters, next, y, takes),
+                            8 => pool::<8>(op, strip, filters, next, y, takes),
+                            4 => pool::<4>(op, strip, filters, next, y, takes),
+                            _ => pool::<1>(op, strip, filters, next, y, takes),
+                        }
                     }
                 }
             }
@@ -89,19 +95,10 @@ impl Forward<'_> {
     }
 }
 
-/// The first row of the input that a row of windows sees, and the convolution of what it sees.
+/// Numbers in two rows of the convolution.
 #[inline(always)]
-fn two_rows(geometry: &ConvPool2dGeometry, wy: usize) -> (usize, Conv2dGeometry) {
-    let Window { input, kernel, before, .. } = geometry.conv.rows;
-    // Both ends count from the top of the padding; of the input, at least a row is kept.
-    let (start, end) = (2 * wy, 2 * wy + kernel + 1);
-    let first = start.saturating_sub(before).min(input - 1);
-    let last = end.saturating_sub(before).clamp(first + 1, input);
-    // Behind the input as in front of it, padding is all that the taps meet.
-    let before = if start < before + input { before.saturating_sub(start) } else { kernel + 1 };
-    let rows = Window { input: last - first, output: 2, before, ..geometry.conv.rows };
-    let columns = Window { output: 2 * geometry.pool.columns.output, ..geometry.conv.columns };
-    (first, Conv2dGeometry { rows, columns, ..geometry.conv })
+fn strip(geometry: &ConvPool2dGeometry) -> usize {
+    4 * geometry.pool.columns.output * geometry.conv.filters
 }
 
 /// `L` filters of one window, whose places are `0`, `right`, `next` and `next + right`.
