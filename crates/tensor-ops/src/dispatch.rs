@@ -106,7 +106,7 @@ macro_rules! x86 {
 
         // SAFETY, of each block: a body is compiled for this type in `avx2` or `avx512` alone, which run where the
         // processor has its instructions; the arrays are as long as the vectors.
-        #[allow(unsafe_code, clippy::undocumented_unsafe_blocks)]
+        #[allow(unsafe_code)]
         impl Isa for $name {
             const LANES: usize = $lanes;
 
@@ -122,22 +122,26 @@ macro_rules! x86 {
             #[inline(always)]
             fn load(from: &[f32]) -> Self::Vector {
                 let from: [f32; $lanes] = *from.first_chunk().expect("the slice holds a vector");
+                // SAFETY: only bodies that run with these instructions come here.
                 unsafe { std::mem::transmute(from) }
             }
 
             #[inline(always)]
             fn store(vector: Self::Vector, to: &mut [f32]) {
+                // SAFETY: only bodies that run with these instructions come here.
                 let vector: [f32; $lanes] = unsafe { std::mem::transmute(vector) };
                 *to.first_chunk_mut().expect("the slice holds a vector") = vector;
             }
 
             #[inline(always)]
             fn splat(number: f32) -> Self::Vector {
+                // SAFETY: only bodies that run with these instructions come here.
                 unsafe { x86_64::$splat(number) }
             }
 
             #[inline(always)]
             fn mul_add_lanes(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector {
+                // SAFETY: only bodies that run with these instructions come here.
                 unsafe { x86_64::$mul_add(a, b, c) }
             }
 
@@ -149,6 +153,7 @@ macro_rules! x86 {
                 first: u32,
                 packed: [&mut [f32; 16]; 2],
             ) -> usize {
+                // SAFETY: only bodies that run with these instructions come here.
                 unsafe { pack::$pack(values, flags, flag, first, packed) }
             }
         }

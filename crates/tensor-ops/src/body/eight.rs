@@ -141,42 +141,49 @@ impl Eight for [f32; 8] {
 // SAFETY of all that follows: `Isa::Eight` is this type for `Avx2` and `Avx512` alone, whose bodies run only on a
 // processor that has AVX2 and FMA; what is loaded and stored is an array of the register's size.
 #[cfg(target_arch = "x86_64")]
-#[allow(unsafe_code, clippy::undocumented_unsafe_blocks)]
+#[allow(unsafe_code)]
 impl Eight for __m256 {
     type Places = __m256i;
 
     #[inline(always)]
     fn load(values: &[f32; 8]) -> Self {
+        // SAFETY: only bodies that run with AVX2 and FMA come here.
         unsafe { _mm256_loadu_ps(values.as_ptr()) }
     }
 
     #[inline(always)]
     fn store(self, to: &mut [f32; 8]) {
+        // SAFETY: only bodies that run with AVX2 and FMA come here.
         unsafe { _mm256_storeu_ps(to.as_mut_ptr(), self) }
     }
 
     #[inline(always)]
     fn splat(value: f32) -> Self {
+        // SAFETY: only bodies that run with AVX2 and FMA come here.
         unsafe { _mm256_set1_ps(value) }
     }
 
     #[inline(always)]
     fn add(self, other: Self) -> Self {
+        // SAFETY: only bodies that run with AVX2 and FMA come here.
         unsafe { _mm256_add_ps(self, other) }
     }
 
     #[inline(always)]
     fn mul_add(self, b: Self, c: Self) -> Self {
+        // SAFETY: only bodies that run with AVX2 and FMA come here.
         unsafe { _mm256_fmadd_ps(self, b, c) }
     }
 
     #[inline(always)]
     fn max(self, other: Self) -> Self {
+        // SAFETY: only bodies that run with AVX2 and FMA come here.
         unsafe { _mm256_max_ps(self, other) }
     }
 
     #[inline(always)]
     fn any_nan([a, b, c, d]: [Self; 4]) -> bool {
+        // SAFETY: only bodies that run with AVX2 and FMA come here.
         unsafe {
             let (front, back) = (_mm256_cmp_ps::<_CMP_UNORD_Q>(a, b), _mm256_cmp_ps::<_CMP_UNORD_Q>(c, d));
             _mm256_movemask_ps(_mm256_or_ps(front, back)) != 0
@@ -185,6 +192,7 @@ impl Eight for __m256 {
 
     #[inline(always)]
     fn winners(values: [Self; 4], best: Self, first: bool, relu: bool) -> [u8; 8] {
+        // SAFETY: only bodies that run with AVX2 and FMA come here.
         unsafe {
             let mut wins = [_mm256_setzero_si256(); 4];
             for place in 0..4 {
@@ -213,6 +221,7 @@ impl Eight for __m256 {
 
     #[inline(always)]
     fn taken(dy: &[f32; 8], takes: &[u8; 8]) -> (Self, Self::Places) {
+        // SAFETY: only bodies that run with AVX2 and FMA come here.
         unsafe {
             let bits = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(i64::from_le_bytes(*takes)));
             let none = _mm256_castsi256_ps(_mm256_cmpeq_epi32(bits, _mm256_setzero_si256()));
@@ -224,6 +233,7 @@ impl Eight for __m256 {
 
     #[inline(always)]
     fn taken_by_all(dy: &[f32; 8], takes: &[u8; 8]) -> [Self; 4] {
+        // SAFETY: only bodies that run with AVX2 and FMA come here.
         unsafe {
             let bits = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(i64::from_le_bytes(*takes)));
             let dy = Self::load(dy);
@@ -239,6 +249,7 @@ impl Eight for __m256 {
 
     #[inline(always)]
     fn pick(numbers: &[f32; 4], places: Self::Places) -> Self {
+        // SAFETY: only bodies that run with AVX2 and FMA come here.
         unsafe {
             let four = _mm_loadu_ps(numbers.as_ptr());
             _mm256_permutevar_ps(_mm256_set_m128(four, four), places)
