@@ -81,6 +81,7 @@ fn a_summary_is_a_table() {
 8  dropout 0.5          128                0              0
 9  dense 10             10             1,290          1,280
    all                             1,404,682     14,071,552
+run as one: 2 + 3 + 4
 kernels: naive";
     let trimmed = |text: &str| {
         text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect::<Vec<_>>()
