@@ -2,7 +2,7 @@
 //!
 //! Each fast operation is a [`Body`]: a struct of slices with one generic method. It is compiled once for every
 //! [`Isa`], and [`dispatch`] picks the copy that the caller's [`Kernels`] name. Everything a body calls is
-//! `#[inline(always)]`, for only what is inlined into [`avx2`] or [`avx512`] is compiled with its instructions.
+//! `#[inline(always)]`, for only what is inlined into [`with_avx2`] or [`with_avx512`] is compiled with its instructions.
 
 use crate::Kernels;
 use crate::body::eight::Eight;
@@ -104,7 +104,7 @@ macro_rules! x86 {
         $(#[$doc])*
         struct $name;
 
-        // SAFETY, of each block: a body is compiled for this type in `avx2` or `avx512` alone, which run where the
+        // SAFETY, of each block: a body is compiled for this type in `with_avx2` or `with_avx512` alone, which run where the
         // processor has its instructions; the arrays are as long as the vectors.
         #[allow(unsafe_code)]
         impl Isa for $name {
@@ -192,22 +192,31 @@ pub(crate) fn dispatch(kernels: Kernels, body: impl Body) {
         #[cfg(target_arch = "x86_64")]
         #[allow(unsafe_code)]
         // SAFETY: `Kernels::avx2` makes this value, and only on a processor that has AVX2 and FMA.
-        Choice::Avx2 => unsafe { avx2(body) },
+        Choice::Avx2 => unsafe { with_avx2::avx2(body) },
         #[cfg(target_arch = "x86_64")]
         #[allow(unsafe_code)]
         // SAFETY: `Kernels::avx512` makes this value, and only on a processor that has AVX-512 F, BW, DQ and VL.
-        Choice::Avx512 => unsafe { avx512(body) },
+        Choice::Avx512 => unsafe { with_avx512::avx512(body) },
+    }
+}
+
+// Modules of their own: the compiler makes code for several of them at once.
+#[cfg(target_arch = "x86_64")]
+mod with_avx2 {
+    use super::{Avx2, Body};
+
+    #[target_feature(enable = "avx2,fma")]
+    pub(super) fn avx2(body: impl Body) {
+        body.run::<Avx2>();
     }
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-fn avx2(body: impl Body) {
-    body.run::<Avx2>();
-}
+mod with_avx512 {
+    use super::{Avx512, Body};
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-fn avx512(body: impl Body) {
-    body.run::<Avx512>();
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+    pub(super) fn avx512(body: impl Body) {
+        body.run::<Avx512>();
+    }
 }

@@ -103,6 +103,8 @@ fn nothing_allocates() {
         dense::grad_input(k, columns.view(), matrix.view(), dense_dx.view_mut()).unwrap();
         dense::grad_weight(k, rows.view(), columns.view(), dense_dweight.view_mut()).unwrap();
         dense::grad_bias(k, columns.view(), dense_dbias.view_mut()).unwrap();
+        let (x, dy, dx) = (rows.view(), columns.view(), Some(dense_dx.view_mut()));
+        dense::sgd(k, 0.1, x, dy, dense_dweight.view_mut(), dense_dbias.view_mut(), dx).unwrap();
         softmax::forward(columns.view(), probabilities.view_mut()).unwrap();
         softmax::cross_entropy(columns.view(), &labels).unwrap();
         softmax::cross_entropy_backward(probabilities.view(), &labels, dlogits.view_mut()).unwrap();

@@ -134,6 +134,16 @@ fn dense_layers() {
             |x, dy, dw| dense::grad_weight(k, zeros2(x).view(), zeros2(dy).view(), zeros2(dw).view_mut());
         check(grad_weight([2, 4], [3, 5], [4, 5]), "dy: expected shape [2, 5], found [3, 5]");
         check(grad_weight([2, 4], [2, 5], [5, 4]), "dweight: expected shape [4, 5], found [5, 4]");
+        let sgd = |x, dy, bias: usize, dx: Option<[usize; 2]>| {
+            let (mut weight, mut bias, mut dx) = (zeros2([4, 5]), Array1::zeros(bias), dx.map(zeros2));
+            let (x, dy, dx) = (zeros2(x), zeros2(dy), dx.as_mut().map(|dx| dx.view_mut()));
+            dense::sgd(k, 0.1, x.view(), dy.view(), weight.view_mut(), bias.view_mut(), dx)
+        };
+        check(sgd([1, 3], [1, 5], 5, None), "x: expected shape [1, 4], found [1, 3]");
+        check(sgd([1, 4], [2, 5], 5, None), "dy: expected shape [1, 5], found [2, 5]");
+        check(sgd([1, 4], [1, 5], 4, None), "bias: expected shape [5], found [4]");
+        check(sgd([1, 4], [1, 5], 5, Some([1, 5])), "dx: expected shape [1, 4], found [1, 5]");
+        check(sgd([2, 4], [2, 5], 5, Some([1, 4])), "dx: expected shape [2, 4], found [1, 4]");
         let mut dbias = Array1::zeros(4);
         let result = dense::grad_bias(k, zeros2([2, 5]).view(), dbias.view_mut());
         check(result, "dbias: expected shape [5], found [4]");

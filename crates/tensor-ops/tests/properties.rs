@@ -209,6 +209,85 @@ proptest! {
     }
 
     #[test]
+    fn dense_step_matches_naive(
+        batch in prop_oneof![2 => Just(1), 1 => 0..4usize],
+        inputs in prop_oneof![0..4usize, 0..40usize, 0..600usize],
+        outputs in 0..40usize,
+        rate in 0.0..2f32,
+        seed: u64,
+    ) {
+        let mut numbers = Numbers(seed);
+        let (x, dy) = (numbers.array((batch, inputs)), numbers.array((batch, outputs)));
+        let (weight, bias) = (numbers.array((inputs, outputs)), numbers.array(outputs));
+
+        let reference = |rate: f64, x: Array2<f64>, dy: Array2<f64>, weight: &Array2<f64>, bias: &Array1<f64>| {
+            (dy.dot(&weight.t()), weight - &(x.t().dot(&dy) * rate), bias - &(dy.sum_axis(Axis(0)) * rate))
+        };
+        let step = f64::from(rate);
+        let expected = reference(step, wide(&x), wide(&dy), &wide(&weight), &wide(&bias));
+        let magnitude =
+            reference(-step, wide(&x).abs(), wide(&dy).abs(), &wide(&weight).abs(), &wide(&bias).abs());
+
+        for (kernels, columns) in Kernels::available().flat_map(|kernels| [(kernels, false), (kernels, true)]) {
+            let what = |name| format!("{name}, {kernels}, {} first", if columns { "columns" } else { "rows" });
+            let (mut w, mut dx, mut b) = (poison((inputs, outputs).set_f(columns)), poison(x.raw_dim()), bias.clone());
+            w.assign(&weight);
+            let views = (w.view_mut(), b.view_mut(), Some(dx.view_mut()));
+            dense::sgd(kernels, rate, x.view(), dy.view(), views.0, views.1, views.2).unwrap();
+            check_near(&what("dx"), &dx, &expected.0, &magnitude.0);
+            check_near(&what("weight"), &w, &expected.1, &magnitude.1);
+            check_near(&what("bias"), &b, &expected.2, &magnitude.2);
+
+            // The first layer has no use for the gradient of its input; the step is the same.
+            let (mut plain, mut plain_bias) = (poison((inputs, outputs).set_f(columns)), bias.clone());
+            plain.assign(&weight);
+            dense::sgd(kernels, rate, x.view(), dy.view(), plain.view_mut(), plain_bias.view_mut(), None).unwrap();
+            prop_assert_eq!((plain, plain_bias), (w, b));
+        }
+    }
+
+    /// A layer cut into ranges of outputs or inputs gives the same bits, and writes nothing outside of its range.
+    #[test]
+    fn dense_ranges_match_the_whole(
+        batch in prop_oneof![1..4usize, 1..70usize],
+        inputs in prop_oneof![96..120usize, 96..600usize],
+        outputs in 96..140usize,
+        at in prop_oneof![Just(32), 32..64usize],
+        seed: u64,
+    ) {
+        let mut numbers = Numbers(seed);
+        let (x, dy) = (numbers.array((batch, inputs)), numbers.array((batch, outputs)));
+        let (rows, bias) = (numbers.array((inputs, outputs)), numbers.array(outputs));
+        let columns = rows.t().as_standard_layout().into_owned();
+        for kernels in Kernels::available() {
+            for weight in [rows.view(), columns.t()] {
+                let (mut y, mut cut) = (poison(dy.raw_dim()), poison(dy.raw_dim()));
+                dense::forward(kernels, x.view(), weight, Some(bias.view()), y.view_mut()).unwrap();
+                for (range, bias) in [(s![.., ..at], bias.slice(s![..at])), (s![.., at..], bias.slice(s![at..]))] {
+                    dense::forward(kernels, x.view(), weight.slice(range), Some(bias), cut.slice_mut(range)).unwrap();
+                }
+                prop_assert_eq!(&cut, &y);
+
+                let (mut dx, mut cut) = (poison(x.raw_dim()), poison(x.raw_dim()));
+                dense::grad_input(kernels, dy.view(), weight, dx.view_mut()).unwrap();
+                for (range, part) in [(s![..at, ..], s![.., ..at]), (s![at.., ..], s![.., at..])] {
+                    dense::grad_input(kernels, dy.view(), weight.slice(range), cut.slice_mut(part)).unwrap();
+                }
+                prop_assert_eq!(&cut, &dx);
+            }
+            for order in [false, true] {
+                let mut dweight = poison((inputs, outputs).set_f(order));
+                let mut cut = dweight.clone();
+                dense::grad_weight(kernels, x.view(), dy.view(), dweight.view_mut()).unwrap();
+                for (range, part) in [(s![..at, ..], s![.., ..at]), (s![at.., ..], s![.., at..])] {
+                    dense::grad_weight(kernels, x.slice(part), dy.view(), cut.slice_mut(range)).unwrap();
+                }
+                prop_assert_eq!(&cut, &dweight);
+            }
+        }
+    }
+
+    #[test]
     fn softmax_matches_naive(batch in 1..6usize, classes in 1..20usize, scale in 0.0..200f32, seed: u64) {
         let mut numbers = Numbers(seed);
         let logits = numbers.array((batch, classes)) * scale;

@@ -20,6 +20,7 @@ pub(crate) mod eight;
 pub(crate) mod pack;
 pub(crate) mod peak;
 pub(crate) mod pool2d;
+pub(crate) mod rows;
 pub(crate) mod tile;
 mod window;
 

@@ -1,18 +1,15 @@
-//! Tiles of sums that stay in registers: the inner loops of every product in the crate.
+//! Tiles of sums that stay in registers, and the blocks that they cut an axis into.
 //!
 //! ```text
-//! multiply    sums[p][l]    += x[p][k] · w[k][l]      over k        results of P rows × L columns
-//! dot         sums[p][q][l] += a[p][k] · b[q][k]      over k ≡ l    L partial sums each of P × Q results
-//! outer       sums[t][l]    += x[j][t] · d[j][l]      over j        T × L results
-//! in turns    sums[u][l]    += x[j] · d[j][l]         over j ≡ u    U partial sums each of L results
+//! outer       sums[t][l] += x[j][t] · d[j][l]      over j        T × L results
+//! in turns    sums[u][l] += x[j] · d[j][l]         over j ≡ u    U partial sums each of L results
 //! ```
 //!
-//! 1. The sums are arrays of constant size, updated by loops of constant length: unrolled, they are eight to
-//!    twelve vector registers, enough to hide the latency of the multiply-add and few enough not to spill.
-//! 2. One factor is a vector loaded once a step, the other a scalar or vector used with all of them: fewer loads
-//!    than multiply-adds.
-//! 3. The rows are cut to their length before the loop; a check or two a step remains, always predicted. A loop
-//!    of a known count with a running offset leaves the sums in registers where `chunks_exact` did not.
+//! 1. The sums are arrays of constant size, updated by loops of constant length: unrolled, they are vector registers,
+//!    enough to hide the latency of the multiply-add and few enough not to spill.
+//! 2. One factor is a vector loaded once a step, the other a scalar used with all of them: fewer loads than
+//!    multiply-adds.
+//! 3. How many rows and vectors a tile has is decided by the instruction set's registers, in one place.
 
 use crate::dispatch::Isa;
 
@@ -124,92 +121,6 @@ pub(super) fn lanes_mut<const L: usize>(slice: &mut [f32]) -> &mut [f32; L] {
     slice.first_chunk_mut().expect("the slice holds a whole tile")
 }
 
-/// `P` slices of length `len`, `step` apart.
-#[inline(always)]
-pub(super) fn rows<const P: usize>(slice: &[f32], step: usize, len: usize) -> [&[f32]; P] {
-    let slice = &slice[..(P - 1) * step + len];
-    let mut rows = [&slice[..0]; P];
-    for p in 0..P {
-        rows[p] = &slice[p * step..p * step + len];
-    }
-    rows
-}
-
-/// Columns `at..at + L` of the matrix product of `P` rows with `w`, whose rows have `columns` elements.
-#[inline(always)]
-pub(super) fn multiply<I: Isa, const P: usize, const L: usize>(
-    sums: &mut [[f32; L]; P],
-    x: [&[f32]; P],
-    w: &[f32],
-    columns: usize,
-    at: usize,
-) {
-    let len = x[0].len();
-    let mut rows = x;
-    for p in 0..P {
-        rows[p] = &x[p][..len];
-    }
-    let mut row = at;
-    for k in 0..len {
-        let w = lanes::<L>(&w[row..]);
-        row += columns;
-        for p in 0..P {
-            let x = rows[p][k];
-            for l in 0..L {
-                sums[p][l] = I::mul_add(x, w[l], sums[p][l]);
-            }
-        }
-    }
-}
-
-/// The products of `P` rows with `Q` rows, element by element, each summed in `L` lanes. What the lanes leave
-/// over is a last vector moved back, with the elements that were taken already set to zero in `a`.
-#[inline(always)]
-pub(super) fn dot<I: Isa, const P: usize, const Q: usize, const L: usize>(
-    sums: &mut [[[f32; L]; Q]; P],
-    a: [&[f32]; P],
-    b: [&[f32]; Q],
-) {
-    let len = a[0].len();
-    let whole = len / L * L;
-    let mut k = 0;
-    while k < whole {
-        step::<I, P, Q, L>(sums, a, b, k, 0);
-        k += L;
-    }
-    if whole < len {
-        step::<I, P, Q, L>(sums, a, b, len - L, L - (len - whole));
-    }
-}
-
-/// One vector of [`dot`] at `k`, without its first `skip` elements.
-#[inline(always)]
-fn step<I: Isa, const P: usize, const Q: usize, const L: usize>(
-    sums: &mut [[[f32; L]; Q]; P],
-    a: [&[f32]; P],
-    b: [&[f32]; Q],
-    k: usize,
-    skip: usize,
-) {
-    let (mut rows, mut columns) = ([[0.0; L]; P], [[0.0; L]; Q]);
-    for p in 0..P {
-        let a = lanes::<L>(&a[p][k..]);
-        for l in 0..L {
-            rows[p][l] = if l < skip { 0.0 } else { a[l] };
-        }
-    }
-    for q in 0..Q {
-        columns[q] = *lanes::<L>(&b[q][k..]);
-    }
-    for p in 0..P {
-        for q in 0..Q {
-            for l in 0..L {
-                sums[p][q][l] = I::mul_add(rows[p][l], columns[q][l], sums[p][q][l]);
-            }
-        }
-    }
-}
-
 /// Adds the products of `T` elements of `x` with columns `at..at + L` of a row of `d`, over `count` rows of
 /// `columns` elements; `x` moves on by `step` from one to the next.
 #[inline(always)]
@@ -264,30 +175,6 @@ pub(super) fn outer_in_turns<I: Isa, const U: usize, const L: usize>(
         outer::<I, 1, L>(&mut total, rest.len() / columns, &x[from..], step, rest, columns, at);
     }
     total[0]
-}
-
-/// The same sums, stored and loaded. [`sum`] adds within a vector; could the compiler see that beside the loop of
-/// [`dot`], it would turn the vectors around and shuffle in every step.
-#[inline(always)]
-pub(super) fn through_memory<T>(sums: T) -> T {
-    std::hint::black_box(sums)
-}
-
-/// The sum of the lanes, of which there are 8, 4 or 1: by halves.
-#[inline(always)]
-pub(super) fn sum<const L: usize>(mut lanes: [f32; L]) -> f32 {
-    if L == 8 {
-        for l in 0..4 {
-            lanes[l] += lanes[l + 4];
-        }
-    }
-    if L >= 4 {
-        for l in 0..2 {
-            lanes[l] += lanes[l + 2];
-        }
-        lanes[0] += lanes[1];
-    }
-    lanes[0]
 }
 
 /// The sum of `U` arrays, pairwise.

@@ -96,3 +96,43 @@ pub fn grad_bias<T: NdFloat>(dy: ArrayView2<T>, mut dbias: ArrayViewMut1<T>) -> 
     }
     Ok(())
 }
+
+/// A step of plain gradient descent: [`grad_input`] with the weights as they are, then
+///
+/// * `w[i, o] −= rate · Σₙ x[n, i] · dy[n, o]`,
+/// * `b[o] −= rate · Σₙ dy[n, o]`.
+///
+/// # Errors
+/// Operands whose shapes do not fit together.
+pub fn sgd<T: NdFloat>(
+    rate: T,
+    x: ArrayView2<T>,
+    dy: ArrayView2<T>,
+    mut weight: ArrayViewMut2<T>,
+    mut bias: ArrayViewMut1<T>,
+    dx: Option<ArrayViewMut2<T>>,
+) -> Result<()> {
+    let (batch, (inputs, outputs)) = (x.dim().0, weight.dim());
+    check_shape("x", &x, &[batch, inputs])?;
+    check_shape("dy", &dy, &[batch, outputs])?;
+    check_shape("bias", &bias, &[outputs])?;
+    if let Some(dx) = dx {
+        grad_input(dy, weight.view(), dx)?;
+    }
+
+    for o in 0..outputs {
+        let mut sum = T::zero();
+        for n in 0..batch {
+            sum += dy[[n, o]];
+        }
+        bias[o] -= rate * sum;
+        for i in 0..inputs {
+            let mut sum = T::zero();
+            for n in 0..batch {
+                sum += x[[n, i]] * dy[[n, o]];
+            }
+            weight[[i, o]] -= rate * sum;
+        }
+    }
+    Ok(())
+}

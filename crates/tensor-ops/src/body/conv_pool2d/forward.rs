@@ -38,19 +38,24 @@ impl Forward<'_> {
 
 impl Body for Forward<'_> {
     #[inline(always)]
-    fn run<I: Isa>(mut self) {
-        // Eight filters in less than a register would leave none for the weights.
-        let kernel = match single::Kernel::of(&self.op.geometry) {
-            Some(kernel) if I::LANES >= 8 => kernel,
-            _ => return self.general::<I>(),
-        };
+    fn run<I: Isa>(self) {
         let Self { op, x, weight, bias, y, mut takes, scratch } = self;
-        let inputs = op.geometry.input_shape(1).into_iter().product();
-        let outputs = op.geometry.output_shape(1).into_iter().product();
-        for (n, (x, y)) in x.chunks_exact(inputs).zip(y.chunks_exact_mut(outputs)).enumerate() {
-            let takes = takes.as_mut().map(|takes| &mut takes[n * outputs..][..outputs]);
+        let inputs: usize = op.geometry.input_shape(1).into_iter().product();
+        let outputs: usize = op.geometry.output_shape(1).into_iter().product();
+        // Eight filters in less than a register would leave none for the weights.
+        let kernel = single::Kernel::of(&op.geometry).filter(|_| I::LANES >= 8);
+        // Those loops take one sample; the general ones pack the weights once for all. Both are called in one place
+        // alone, for they are inlined there.
+        let samples = if kernel.is_some() { 1 } else { (x.len() / inputs).max(1) };
+        let (xs, ys) = (x.chunks(samples * inputs), y.chunks_mut(samples * outputs));
+        for (n, (x, y)) in xs.zip(ys).enumerate() {
+            let takes = takes.as_mut().map(|takes| &mut takes[n * outputs..][..y.len()]);
             let mut call = Forward { op, x, weight, bias, y, takes, scratch: &mut *scratch };
-            if !single::forward::<I>(kernel, &mut call) {
+            let is_done = match kernel {
+                Some(kernel) => single::forward::<I>(kernel, &mut call),
+                None => false,
+            };
+            if !is_done {
                 call.general::<I>();
             }
         }
