@@ -209,23 +209,7 @@ pub(crate) trait Operation: Debug + Send + Sync {
     /// Writes `dx`, where it is wanted, from the parameters as they were, and has the parameters follow their gradients;
     /// afterwards `gradients` holds nothing of use. An operation that can do both at once does so here.
     fn learn(&self, pass: Backward<'_, Learner<'_>>) {
-        let Backward { batch, mode, parameters, statistics, x, y, dy, dx, gradients, saved, scratch, wide } =
-            pass;
-        self.backward(Backward {
-            batch,
-            mode,
-            parameters: &*parameters.values,
-            statistics,
-            x,
-            y,
-            dy,
-            dx,
-            gradients: &mut *gradients,
-            saved,
-            scratch,
-            wide,
-        });
-        parameters.update(gradients);
+        pass.learn_in_two_steps(self);
     }
 
     /// Takes what a forward pass in training saved into the statistics.
@@ -294,6 +278,31 @@ impl<'a> Backward<'a, Learner<'a>> {
     pub fn into_weights(self) -> Backward<'a, Weights<'a>> {
         let (learner, pass) = self.take();
         pass.with(Weights::Learning(learner))
+    }
+}
+
+impl Backward<'_, Learner<'_>> {
+    /// First all gradients, then the update.
+    pub fn learn_in_two_steps(self, operation: &(impl Operation + ?Sized)) {
+        let (
+            learner,
+            Backward { batch, mode, statistics, x, y, dy, dx, gradients, saved, scratch, wide, .. },
+        ) = self.take();
+        operation.backward(Backward {
+            batch,
+            mode,
+            parameters: &*learner.values,
+            statistics,
+            x,
+            y,
+            dy,
+            dx,
+            gradients: &mut *gradients,
+            saved,
+            scratch,
+            wide,
+        });
+        learner.update(gradients);
     }
 }
 

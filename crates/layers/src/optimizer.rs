@@ -190,6 +190,14 @@ impl<'a> Learner<'a> {
         Learner { values: &mut values[range], optimizer, learning_rate, steps, first, second }
     }
 
+    /// The learning rate, where all that a step does is `p ← p − lr · g`.
+    pub fn plain_rate(&self) -> Option<f32> {
+        match self.optimizer {
+            Optimizer::Sgd(Sgd { momentum: 0.0, weight_decay: 0.0, .. }) => Some(self.learning_rate),
+            _ => None,
+        }
+    }
+
     /// Follows the gradients. Every parameter does so by itself, so large parts are shared out to threads.
     pub fn update(mut self, gradients: &[f32]) {
         const PART: usize = 1 << 15;

@@ -1,9 +1,13 @@
 use super::{Backward, Context, Forward, Operation, PLANNED, Reference, array, array_mut, Settings};
+use crate::optimizer::Learner;
 use crate::parallel::map_chunks;
 use crate::parameters::ParameterSpec;
 use crate::{Initializer, Misfit, Shape};
 use crate::text::{self, Words};
 use serde::{Deserialize, Serialize};
+use tensor_ops::ndarray::{
+    self, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, Ix2, ShapeBuilder,
+};
 use tensor_ops::{Error, Kernels, dense, naive};
 
 /// A dense (fully connected) layer: every output sums every input, weighted.
@@ -70,6 +74,35 @@ struct Plan {
     kernels: Kernels,
 }
 
+/// With fewer outputs than this the weights of an output lie together: every kernel then runs along the inputs.
+const FEW: usize = 32;
+
+impl Plan {
+    fn is_column_major(&self) -> bool {
+        self.outputs < FEW
+    }
+
+    /// The weights' shape, in their order.
+    fn shape(&self) -> Shape2 {
+        (self.inputs, self.outputs).set_f(self.is_column_major())
+    }
+
+    /// Weights and bias.
+    fn parts<'a, T>(&self, values: &'a [T]) -> (ArrayView2<'a, T>, ArrayView1<'a, T>) {
+        let (weight, bias) = values.split_at(self.inputs * self.outputs);
+        (ArrayView2::from_shape(self.shape(), weight).expect(PLANNED), array(self.outputs, bias))
+    }
+
+    /// The same, to be changed.
+    fn parts_mut<'a>(&self, values: &'a mut [f32]) -> (ArrayViewMut2<'a, f32>, ArrayViewMut1<'a, f32>) {
+        let (weight, bias) = values.split_at_mut(self.inputs * self.outputs);
+        (ArrayViewMut2::from_shape(self.shape(), weight).expect(PLANNED), array_mut(self.outputs, bias))
+    }
+}
+
+/// A matrix's shape, with the order of its numbers.
+type Shape2 = ndarray::Shape<Ix2>;
+
 impl Operation for Plan {
     fn output(&self) -> Shape {
         Shape::Flat(self.outputs)
@@ -79,7 +112,13 @@ impl Operation for Plan {
         let Self { inputs, outputs, initializer, .. } = *self;
         let fans = [inputs, outputs];
         vec![
-            ParameterSpec { name: "weight".into(), shape: vec![inputs, outputs], initializer, fans, column_major: false },
+            ParameterSpec {
+                name: "weight".into(),
+                shape: vec![inputs, outputs],
+                initializer,
+                fans,
+                column_major: self.is_column_major(),
+            },
             ParameterSpec { name: "bias".into(), shape: vec![outputs], initializer: Initializer::Zeros, fans, column_major: false },
         ]
     }
@@ -90,8 +129,7 @@ impl Operation for Plan {
 
     fn forward(&self, Forward { batch, parameters, x, y, .. }: Forward<'_>) {
         let Self { inputs, outputs, kernels, .. } = *self;
-        let (weight, bias) = parameters.split_at(inputs * outputs);
-        let (weight, bias) = (array((inputs, outputs), weight), array(outputs, bias));
+        let (weight, bias) = self.parts(parameters);
         map_chunks(batch, [x], y, |n, [x], y| {
             let (x, y) = (array((n, inputs), x), array_mut((n, outputs), y));
             dense::forward(kernels, x, weight, Some(bias), y).expect(PLANNED);
@@ -100,13 +138,12 @@ impl Operation for Plan {
 
     fn backward(&self, Backward { batch, parameters, x, dy, dx, gradients, .. }: Backward<'_>) {
         let Self { inputs, outputs, kernels, .. } = *self;
-        let (dweight, dbias) = gradients.split_at_mut(inputs * outputs);
+        let (dweight, dbias) = self.parts_mut(gradients);
         let rows = array((batch, outputs), dy);
-        let dweight = array_mut((inputs, outputs), dweight);
         dense::grad_weight(kernels, array((batch, inputs), x), rows, dweight).expect(PLANNED);
-        dense::grad_bias(kernels, rows, array_mut(outputs, dbias)).expect(PLANNED);
+        dense::grad_bias(kernels, rows, dbias).expect(PLANNED);
         if let Some(dx) = dx {
-            let weight = array((inputs, outputs), &parameters[..inputs * outputs]);
+            let (weight, _) = self.parts(parameters);
             map_chunks(batch, [dy], dx, |n, [dy], dx| {
                 let (dy, dx) = (array((n, outputs), dy), array_mut((n, inputs), dx));
                 dense::grad_input(kernels, dy, weight, dx).expect(PLANNED);
@@ -114,10 +151,23 @@ impl Operation for Plan {
         }
     }
 
+    /// For a single sample and plain descent, the input's gradient and the update in one pass over the weights.
+    fn learn(&self, pass: Backward<'_, Learner<'_>>) {
+        let Self { inputs, outputs, kernels, .. } = *self;
+        match pass.parameters.plain_rate() {
+            Some(rate) if pass.batch == 1 => {
+                let (weight, bias) = self.parts_mut(pass.parameters.values);
+                let (x, dy) = (array((1, inputs), pass.x), array((1, outputs), pass.dy));
+                let dx = pass.dx.map(|dx| array_mut((1, inputs), dx));
+                dense::sgd(kernels, rate, x, dy, weight, bias, dx).expect(PLANNED);
+            }
+            _ => pass.learn_in_two_steps(self),
+        }
+    }
+
     fn reference(&self, Reference { batch, parameters, x, y, .. }: Reference<'_>) {
         let Self { inputs, outputs, .. } = *self;
-        let (weight, bias) = parameters.split_at(inputs * outputs);
-        let (weight, bias) = (array((inputs, outputs), weight), array(outputs, bias));
+        let (weight, bias) = self.parts(parameters);
         let (x, y) = (array((batch, inputs), x), array_mut((batch, outputs), y));
         naive::dense::forward(x, weight, Some(bias), y).expect(PLANNED);
     }
