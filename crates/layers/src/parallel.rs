@@ -20,7 +20,7 @@ pub(crate) fn chunk_count(batch: usize) -> usize {
     batch.div_ceil(chunk_samples(batch))
 }
 
-/// The most chunks of any batch up to this one: a batch of 17 has nine, one of 16 has sixteen.
+/// The most chunks of any batch up to this one: 17 samples are nine chunks, 16 are sixteen.
 pub(crate) fn most_chunks(batch: usize) -> usize {
     batch.min(CHUNKS)
 }
@@ -47,30 +47,14 @@ pub(crate) fn map_chunks<const N: usize>(
     y: &mut [f32],
     work: impl Fn(usize, [&[f32]; N], &mut [f32]) + Sync,
 ) {
-    map_chunks_with(batch, operands, y, (0, &mut []), |samples, operands, y, _| work(samples, operands, y));
-}
-
-/// The same, with scratch of this length for each chunk: of [`most_chunks`] times that, in all.
-pub(crate) fn map_chunks_with<const N: usize>(
-    batch: usize,
-    operands: [&[f32]; N],
-    y: &mut [f32],
-    (each, scratch): (usize, &mut [f32]),
-    work: impl Fn(usize, [&[f32]; N], &mut [f32], &mut [f32]) + Sync,
-) {
-    let chunks = chunk_count(batch);
-    if chunks == 1 {
-        return work(batch, operands, y, &mut scratch[..each]);
+    if chunk_count(batch) == 1 {
+        return work(batch, operands, y);
     }
-    let run = |(index, y), scratch| {
+    let chunk_len = chunk_samples(batch) * (y.len() / batch);
+    y.par_chunks_mut(chunk_len).enumerate().for_each(|(index, y)| {
         let (samples, operands) = chunk(batch, index, operands);
-        work(samples, operands, y, scratch);
-    };
-    let y = y.par_chunks_mut(chunk_samples(batch) * (y.len() / batch)).enumerate();
-    match each {
-        0 => y.for_each(|y| run(y, &mut [])),
-        _ => y.zip(scratch[..chunks * each].par_chunks_mut(each)).for_each(|(y, scratch)| run(y, scratch)),
-    }
+        work(samples, operands, y);
+    });
 }
 
 /// Calls `work(samples, operands, partial)` with each chunk's part of the operands, and sums the partial results
@@ -82,34 +66,18 @@ pub(crate) fn sum_chunks<const N: usize, T: Copy + Default + AddAssign + Send>(
     total: &mut [T],
     work: impl Fn(usize, [&[f32]; N], &mut [T]) + Sync,
 ) {
-    sum_chunks_with(batch, operands, (0, partials), total, |samples, operands, partial, _| {
-        work(samples, operands, partial);
-    });
-}
-
-/// The same, with scratch of this length for each chunk beside its partial result: of [`most_chunks`] times both, in
-/// all.
-pub(crate) fn sum_chunks_with<const N: usize, T: Copy + Default + AddAssign + Send>(
-    batch: usize,
-    operands: [&[f32]; N],
-    (each, scratch): (usize, &mut [T]),
-    total: &mut [T],
-    work: impl Fn(usize, [&[f32]; N], &mut [T], &mut [T]) + Sync,
-) {
     let chunks = chunk_count(batch);
     if chunks == 1 {
-        return work(batch, operands, total, &mut scratch[..each]);
+        return work(batch, operands, total);
     }
-    let (len, part) = (total.len(), total.len() + each);
-    let parts = &mut scratch[..chunks * part];
-    parts.par_chunks_mut(part).enumerate().for_each(|(index, part)| {
+    let partials = &mut partials[..chunks * total.len()];
+    partials.par_chunks_mut(total.len()).enumerate().for_each(|(index, partial)| {
         let (samples, operands) = chunk(batch, index, operands);
-        let (partial, scratch) = part.split_at_mut(len);
-        work(samples, operands, partial, scratch);
+        work(samples, operands, partial);
     });
     total.fill(T::default());
-    for part in parts.chunks_exact(part) {
-        for (total, partial) in total.iter_mut().zip(part) {
+    for partial in partials.chunks_exact(total.len()) {
+        for (total, partial) in total.iter_mut().zip(partial) {
             *total += *partial;
         }
     }

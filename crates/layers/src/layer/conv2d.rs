@@ -1,5 +1,5 @@
 use super::{Backward, Context, Forward, Operation, PLANNED, Reference, array, array_mut, expect_map, ones, Settings};
-use crate::parallel::{map_chunks_with, most_chunks, sum_chunks_with};
+use crate::parallel::{PerChunk, add_partials, chunk_count, each_chunk, most_chunks};
 use crate::parameters::ParameterSpec;
 use crate::{Initializer, Misfit, Padding, Shape};
 use crate::text::{self, Words};
@@ -126,6 +126,10 @@ impl Plan {
     fn filters(&self) -> usize {
         self.geometry.weight_shape()[3]
     }
+
+    fn learned(&self) -> usize {
+        self.weights() + if self.bias { self.filters() } else { 0 }
+    }
 }
 
 impl Operation for Plan {
@@ -148,9 +152,9 @@ impl Operation for Plan {
     }
 
     fn backward_scratch(&self, batch: usize) -> usize {
-        let gradients = self.weights() + if self.bias { self.filters() } else { 0 };
-        let weight = gradients + self.geometry.grad_weight_scratch();
-        most_chunks(batch) * weight.max(self.geometry.grad_input_scratch())
+        let geometry = &self.geometry;
+        let scratch = geometry.grad_weight_scratch().max(geometry.grad_input_scratch());
+        most_chunks(batch) * (self.learned() + scratch)
     }
 
     fn multiply_adds(&self) -> u64 {
@@ -162,16 +166,17 @@ impl Operation for Plan {
         let (weight, bias) = parameters.split_at(self.weights());
         let weight = array(geometry.weight_shape(), weight);
         let bias = self.bias.then(|| array(self.filters(), bias));
-        map_chunks_with(batch, [x], y, (geometry.forward_scratch(), scratch), |n, [x], y, scratch| {
+        let scratch = PerChunk(scratch, geometry.forward_scratch());
+        each_chunk(batch, ((x, y), scratch), &|n, ((x, y), scratch)| {
             let (x, y) = (array(geometry.input_shape(n), x), array_mut(geometry.output_shape(n), y));
-            conv2d::forward(*kernels, geometry, x, weight, bias, y, scratch).expect(PLANNED);
+            conv2d::forward(*kernels, geometry, x, weight, bias, y, scratch.0).expect(PLANNED);
         });
     }
 
     fn backward(&self, Backward { batch, parameters, x, dy, dx, gradients, scratch, .. }: Backward<'_>) {
         let Self { geometry, kernels, .. } = self;
-        let each = geometry.grad_weight_scratch();
-        sum_chunks_with(batch, [x, dy], (each, scratch), gradients, |n, [x, dy], gradients, scratch| {
+        let (partials, scratch) = scratch.split_at_mut(chunk_count(batch) * self.learned());
+        let learn = |n, x, dy, gradients: &mut [f32], scratch: &mut [f32]| {
             let (x, dy) = (array(geometry.input_shape(n), x), array(geometry.output_shape(n), dy));
             let (dweight, dbias) = gradients.split_at_mut(self.weights());
             let dweight = array_mut(geometry.weight_shape(), dweight);
@@ -179,15 +184,22 @@ impl Operation for Plan {
             if self.bias {
                 conv2d::grad_bias(*kernels, dy, array_mut(self.filters(), dbias)).expect(PLANNED);
             }
-        });
-        if let Some(dx) = dx {
-            let weight = array(geometry.weight_shape(), &parameters[..self.weights()]);
-            let each = geometry.grad_input_scratch();
-            map_chunks_with(batch, [dy], dx, (each, scratch), |n, [dy], dx, scratch| {
-                let (dy, dx) = (array(geometry.output_shape(n), dy), array_mut(geometry.input_shape(n), dx));
-                conv2d::grad_input(*kernels, geometry, dy, weight, dx, scratch).expect(PLANNED);
-            });
+        };
+        if chunk_count(batch) == 1 {
+            learn(batch, x, dy, gradients, scratch);
+        } else {
+            let scratch = PerChunk(&mut *scratch, geometry.grad_weight_scratch());
+            let buffers = ((x, dy), (PerChunk(partials, self.learned()), scratch));
+            each_chunk(batch, buffers, &|n, ((x, dy), (partial, scratch))| learn(n, x, dy, partial.0, scratch.0));
+            add_partials(batch, partials, gradients);
         }
+        let Some(dx) = dx else { return };
+        let weight = array(geometry.weight_shape(), &parameters[..self.weights()]);
+        let scratch = PerChunk(scratch, geometry.grad_input_scratch());
+        each_chunk(batch, ((dy, dx), scratch), &|n, ((dy, dx), scratch)| {
+            let (dy, dx) = (array(geometry.output_shape(n), dy), array_mut(geometry.input_shape(n), dx));
+            conv2d::grad_input(*kernels, geometry, dy, weight, dx, scratch.0).expect(PLANNED);
+        });
     }
 
     fn reference(&self, Reference { batch, parameters, x, y, .. }: Reference<'_>) {

@@ -28,7 +28,7 @@
 //! Each sum has one order, given by the geometry alone: not by the tile nor by the batch.
 
 use super::correlate::Correlation;
-use super::tile::{Block, LONGEST, Tiled, blocks, copy_part, load, store, with_tile};
+use super::tile::{Block, LONGEST, Tiled, blocks, copy_part, load, multiply_add, store, with_tile};
 use crate::dispatch::{Body, Isa};
 use crate::{Conv2dGeometry, Window};
 use std::ops::Range;
@@ -217,17 +217,7 @@ impl<const D: bool> Tiled for Products<'_, D> {
             let mut sums = [[I::splat(0.0); V]; T];
             let mut from = 0;
             for dy in panel.chunks_exact(columns.output * width) {
-                let mut i = from;
-                for dy in dy.chunks_exact(width) {
-                    let dy = load::<I, V>(dy);
-                    for t in 0..T {
-                        let x = if D { load::<I, V>(&pair[t][i..]) } else { [I::splat(pair[t][i]); V] };
-                        for v in 0..V {
-                            sums[t][v] = I::mul_add_lanes(x[v], dy[v], sums[t][v]);
-                        }
-                    }
-                    i += steps[1];
-                }
+                multiply_add::<I, T, V, D>(&mut sums, pair, from, steps[1], dy);
                 from += steps[0];
             }
             // A constant loop with a test: an index that is not constant would move the sums to memory.

@@ -24,7 +24,7 @@
 //! Each sum has one order, given by the geometry alone: not by the tile nor by the batch.
 
 use super::cover;
-use super::tile::{Block, LONGEST, Tiled, blocks, copy_part, load, store, with_tile};
+use super::tile::{Block, LONGEST, Tiled, blocks, copy_part, load, multiply_add, store, with_tile};
 use super::window::{Axis, Region, Taps};
 use crate::Conv2dGeometry;
 use crate::dispatch::Isa;
@@ -334,15 +334,7 @@ impl<const D: bool> Strip<'_, D> {
             for run in 0..area.runs {
                 let from = ky * area.tap_steps[0] + run * area.tap_steps[1];
                 let panel = &self.panel[area.panel + ky * area.panel_step + run * area.len * width..];
-                for (k, w) in panel[..area.len * width].chunks_exact(width).enumerate() {
-                    let (at, w) = (from + k, load::<I, V>(w));
-                    for p in 0..P {
-                        let x = if D { load::<I, V>(&x[p][at..]) } else { [I::splat(x[p][at]); V] };
-                        for v in 0..V {
-                            sums[p][v] = I::mul_add_lanes(x[v], w[v], sums[p][v]);
-                        }
-                    }
-                }
+                multiply_add::<I, P, V, D>(&mut sums, x, from, 1, &panel[..area.len * width]);
             }
         }
         if self.block.filled == width {

@@ -56,6 +56,48 @@ pub(super) fn store<I: Isa, const V: usize>(vectors: [I::Vector; V], to: &mut [f
     }
 }
 
+/// Adds to `P` rows of `V` vectors: of each `x` the numbers from `from` on, `step` apart, times the rows of `panel`. With
+/// `D` the first factor is not one number but `V` vectors from there on.
+#[inline(always)]
+pub(super) fn multiply_add<I: Isa, const P: usize, const V: usize, const D: bool>(
+    sums: &mut [[I::Vector; V]; P],
+    x: [&[f32]; P],
+    from: usize,
+    step: usize,
+    panel: &[f32],
+) {
+    let width = V * I::LANES;
+    let count = panel.len() / width;
+    if count == 0 {
+        return;
+    }
+    let reach = from + (count - 1) * step + if D { width } else { 1 };
+    for p in 0..P {
+        assert!(reach <= x[p].len());
+    }
+    let mut tile = *sums;
+    let mut at = from;
+    for k in 0..count {
+        #[allow(unsafe_code)]
+        // SAFETY: the panel has `count` rows of `width`, and each `x` has `reach` numbers.
+        unsafe {
+            let w = load::<I, V>(panel.get_unchecked(k * width..(k + 1) * width));
+            for p in 0..P {
+                let x = if D {
+                    load::<I, V>(x[p].get_unchecked(at..at + width))
+                } else {
+                    [I::splat(*x[p].get_unchecked(at)); V]
+                };
+                for v in 0..V {
+                    tile[p][v] = I::mul_add_lanes(x[v], w[v], tile[p][v]);
+                }
+            }
+        }
+        at += step;
+    }
+    *sums = tile;
+}
+
 /// The longest row of a tile.
 pub(super) const LONGEST: usize = 32;
 
