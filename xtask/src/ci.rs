@@ -1,5 +1,6 @@
 //! `ci`: everything that must hold before a change lands, the same on any machine.
 
+use crate::bench::instructions;
 use crate::tidy::Tidy;
 use crate::workspace::{self, command, root};
 use anyhow::{Context, Result, ensure};
@@ -54,6 +55,7 @@ impl Ci {
         steps.run("examples", &mut command("cargo build --workspace --examples"))?;
         steps.run("the tutorial's example", &mut command("cargo run -p layers --example tutorial"))?;
         steps.run("benches as tests", &mut command("cargo test --workspace --benches"))?;
+        steps.time("instructions", || instructions::run(false))?;
 
         steps.print();
         if mnist.is_none() {

@@ -40,6 +40,16 @@ pub fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
+/// As [`run`], and gives back what it writes to its standard output.
+pub fn output(command: &mut Command) -> Result<String> {
+    let line = shown(command);
+    println!("$ {line}");
+    let output =
+        command.stderr(Stdio::inherit()).output().with_context(|| format!("cannot start `{line}`"))?;
+    ensure!(output.status.success(), "{}; to repeat it: {line}", output.status);
+    String::from_utf8(output.stdout).with_context(|| format!("the output of `{line}`"))
+}
+
 /// The command as a shell takes it, with the variables that it sets.
 fn shown(command: &Command) -> String {
     let variables = command.get_envs().filter_map(|(name, value)| {

@@ -33,7 +33,7 @@ const NETWORKS: [(&str, &str); 4] = [
 ];
 
 /// Samples a workload is compared with the plain loops on.
-const VERIFIED: usize = 8;
+const VERIFIED: usize = 4;
 
 /// Samples that are trained on.
 const TRAINED: usize = 960;
