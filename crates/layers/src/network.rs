@@ -190,6 +190,7 @@ impl Network {
             return Err(Error::Memory { what: "activations", numbers });
         }
         Ok(Activations {
+            made_for: self.layout.clone(),
             capacity,
             saved: buffer("activations", self.chain.saved(capacity))?,
             y: buffer("activations", capacity * output)?,
@@ -386,17 +387,8 @@ impl Network {
     ) -> Result<&'a [f32]> {
         let images = self.images(x)?;
         parameters.check(&self.layout)?;
-        let Activations { capacity, saved, y, scratch, wide } = activations;
-        for (expected, found) in [
-            (self.chain.saved(*capacity), saved.len()),
-            (*capacity * self.output().len(), y.len()),
-            (self.chain.forward_scratch(*capacity), scratch.len()),
-            (self.chain.wide_scratch(*capacity), wide.len()),
-        ] {
-            if found != expected {
-                return Err(Error::Foreign { what: "activations", expected, found });
-            }
-        }
+        self.check_activations(activations)?;
+        let Activations { capacity, saved, y, scratch, wide, .. } = activations;
         let batch = x.dim().0;
         check_batch(*capacity, batch)?;
         if mode != Mode::Evaluate {
@@ -424,10 +416,32 @@ impl Network {
         if found < smallest { Err(Error::SmallBatch { smallest, found }) } else { Ok(()) }
     }
 
+    /// Fails where activations were made for another network.
+    fn check_activations(&self, activations: &Activations) -> Result<()> {
+        let Activations { made_for, capacity, saved, y, scratch, wide } = activations;
+        if Arc::ptr_eq(made_for, &self.layout) {
+            return Ok(());
+        }
+        for (expected, found) in [
+            (self.chain.saved(*capacity), saved.len()),
+            (*capacity * self.output().len(), y.len()),
+            (self.chain.forward_scratch(*capacity), scratch.len()),
+            (self.chain.wide_scratch(*capacity), wide.len()),
+        ] {
+            if found != expected {
+                return Err(Error::Foreign { what: "activations", expected, found });
+            }
+        }
+        Ok(())
+    }
+
     /// Fails where a workspace was made for another network.
     fn check_workspace(&self, workspace: &Workspace) -> Result<()> {
         let Workspace { activations, dy, dx, gradients, scratch } = workspace;
         let capacity = activations.capacity;
+        if Arc::ptr_eq(&activations.made_for, &self.layout) {
+            return Ok(());
+        }
         for (expected, found) in [
             (capacity * self.output().len(), dy.len()),
             (capacity * Shape::Map(self.spec.input).len(), dx.len()),

@@ -58,7 +58,7 @@ impl Optimizer {
     /// Buffers that do not fit into memory.
     pub fn moments(&self, parameters: usize) -> Result<Moments> {
         let (first, second) = self.uses();
-        let part = |used| buffer("moments", if used { parameters } else { 0 });
+        let part = |used| buffer("moments", if used { parameters } else { 0 }).map(|buffer| buffer.to_vec());
         Ok(Moments { steps: 0, first: part(first)?, second: part(second)? })
     }
 

@@ -1,3 +1,4 @@
+use crate::workspace::Buffer;
 use crate::{Error, Initializer, Result};
 use std::ops::Range;
 use std::sync::Arc;
@@ -65,8 +66,8 @@ impl ParameterSpec {
 /// loop; and beside them the statistics that are gathered during training and not moved by gradients.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Parameters {
-    values: Vec<f32>,
-    statistics: Vec<f32>,
+    values: Buffer<f32>,
+    statistics: Buffer<f32>,
     layout: Arc<Layout>,
 }
 
@@ -112,7 +113,8 @@ impl Layout {
 impl Parameters {
     /// All zero.
     pub(crate) fn zeros(layout: Arc<Layout>) -> Self {
-        let (values, statistics) = (vec![0.0; layout.parameter_count()], vec![0.0; layout.statistic_count()]);
+        let zeros = |count: usize| Buffer::from_iter(0, std::iter::repeat_n(0.0, count));
+        let (values, statistics) = (zeros(layout.parameter_count()), zeros(layout.statistic_count()));
         Self { values, statistics, layout }
     }
 
@@ -171,7 +173,7 @@ impl Parameters {
 
     /// Moves towards `others`: of what is here, the share `keep` stays. The statistics are taken over as they are.
     pub(crate) fn approach(&mut self, others: &Self, keep: f32) {
-        for (mine, other) in self.values.iter_mut().zip(&others.values) {
+        for (mine, other) in self.values.iter_mut().zip(others.values.iter()) {
             *mine = keep * *mine + (1.0 - keep) * other;
         }
         self.statistics.copy_from_slice(&others.statistics);

@@ -1,18 +1,23 @@
 use crate::chain::check_size;
+use crate::parameters::Layout;
 use crate::{Error, Result};
+use aligned_vec::{AVec, ConstAlign};
+use std::sync::Arc;
 
 /// The buffers of a forward pass over batches up to a size. Made once by
 /// [`Network::activations`](crate::Network::activations).
 #[derive(Clone, Debug)]
 pub struct Activations {
+    /// The layout of the network that made them: with it, they need no further check.
+    pub(crate) made_for: Arc<Layout>,
     pub(crate) capacity: usize,
     /// What lies between the operations, and what they keep for the way back.
-    pub(crate) saved: Vec<f32>,
+    pub(crate) saved: Buffer<f32>,
     /// The network's output.
-    pub(crate) y: Vec<f32>,
-    pub(crate) scratch: Vec<f32>,
+    pub(crate) y: Buffer<f32>,
+    pub(crate) scratch: Buffer<f32>,
     /// Scratch in double precision, for the way there and back.
-    pub(crate) wide: Vec<f64>,
+    pub(crate) wide: Buffer<f64>,
 }
 
 /// The buffers of a training step over batches up to a size. Made once by
@@ -21,12 +26,12 @@ pub struct Activations {
 pub struct Workspace {
     pub(crate) activations: Activations,
     /// The gradient of the network's output.
-    pub(crate) dy: Vec<f32>,
+    pub(crate) dy: Buffer<f32>,
     /// The gradient of the batch's images, from [`Network::backward`](crate::Network::backward).
-    pub(crate) dx: Vec<f32>,
+    pub(crate) dx: Buffer<f32>,
     /// The gradient of the parameters.
-    pub(crate) gradients: Vec<f32>,
-    pub(crate) scratch: Vec<f32>,
+    pub(crate) gradients: Buffer<f32>,
+    pub(crate) scratch: Buffer<f32>,
 }
 
 impl Activations {
@@ -68,10 +73,13 @@ pub(crate) fn check_batch(capacity: usize, found: usize) -> Result<()> {
     }
 }
 
+/// Numbers that start with a cache line: vectors that straddle two cost twice.
+pub(crate) type Buffer<T> = AVec<T, ConstAlign<64>>;
+
 /// A zeroed buffer of so many numbers.
-pub(crate) fn buffer<T: Clone + Default>(what: &'static str, numbers: usize) -> Result<Vec<T>> {
+pub(crate) fn buffer<T: Clone + Default>(what: &'static str, numbers: usize) -> Result<Buffer<T>> {
     check_size(what, numbers)?;
-    let mut values = Vec::new();
+    let mut values = Buffer::new(0);
     values.try_reserve_exact(numbers).map_err(|_| Error::Memory { what, numbers: numbers as u128 })?;
     values.resize(numbers, T::default());
     Ok(values)

@@ -131,22 +131,21 @@ fn load<I: Isa, const K: usize>(weight: &[f32], filters: usize, start: usize) ->
     let mut weights = [[I::Eight::splat(0.0); K]; K];
     for ky in 0..K {
         for kx in 0..K {
-            weights[ky][kx] = I::Eight::load(&eight(&weight[(ky * K + kx) * filters + start..], filters));
+            let row = &weight[(ky * K + kx) * filters + start..];
+            weights[ky][kx] = I::Eight::load(eight(&row[..filters.min(8)], &mut [0.0; 8]));
         }
     }
     weights
 }
 
-/// The first eight of some values, or the first `count` if that is less.
+/// The first eight of some values; where there are less, those in `spare`.
 #[inline(always)]
-fn eight<T: Copy + Default>(values: &[T], count: usize) -> [T; 8] {
+fn eight<'a, T: Copy>(values: &'a [T], spare: &'a mut [T; 8]) -> &'a [T; 8] {
     match values.first_chunk() {
-        Some(eight) => *eight,
+        Some(eight) => eight,
         None => {
-            let mut some = [T::default(); 8];
-            let count = count.min(values.len());
-            some[..count].copy_from_slice(&values[..count]);
-            some
+            spare[..values.len()].copy_from_slice(values);
+            spare
         }
     }
 }
@@ -154,10 +153,14 @@ fn eight<T: Copy + Default>(values: &[T], count: usize) -> [T; 8] {
 /// Writes eight values, or the first `count` where no more fit. What goes beyond `count` is written before its own
 /// window is.
 #[inline(always)]
-fn put<T: Copy>(values: &mut [T], eight: [T; 8], count: usize) {
+fn put<I: Isa>(values: &mut [f32], eight: I::Eight, count: usize) {
     match values.first_chunk_mut() {
-        Some(to) => *to = eight,
-        None => values[..count].copy_from_slice(&eight[..count]),
+        Some(to) => eight.store(to),
+        None => {
+            let mut spare = [0.0; 8];
+            eight.store(&mut spare);
+            values[..count].copy_from_slice(&spare[..count]);
+        }
     }
 }
 
@@ -171,8 +174,10 @@ fn forward_sized<I: Isa, const K: usize, const P: usize>(call: &mut Forward) -> 
     let mut is_number = true;
     for block in cover(filters, if filters < 8 { [filters] } else { [8] }) {
         let weights = load::<I, K>(call.weight, filters, block.start);
-        let bias = call.bias.map_or([0.0; 8], |bias| eight(&bias[block.start..], filters));
-        let bias = I::Eight::load(&bias);
+        let mut bias = I::Eight::splat(0.0);
+        if let Some(values) = call.bias {
+            bias = I::Eight::load(eight(&values[block.start..], &mut [0.0; 8]));
+        }
         for wy in 0..rows {
             let mut patch_rows = [&x[..0]; P];
             for r in 0..P {
@@ -196,11 +201,15 @@ fn forward_sized<I: Isa, const K: usize, const P: usize>(call: &mut Forward) -> 
                 }
                 is_number &= !I::Eight::any_nan(z);
                 let best = z[0].max(z[1]).max(z[2].max(z[3]));
-                let mut value = [0.0; 8];
-                if relu { best.max(I::Eight::splat(0.0)) } else { best }.store(&mut value);
-                put(&mut y[wx * filters..], value, filters);
+                let top = if relu { best.max(I::Eight::splat(0.0)) } else { best };
+                put::<I>(&mut y[wx * filters..], top, filters);
                 if let Some(takes) = &mut takes {
-                    put(&mut takes[wx * filters..], I::Eight::winners(z, best, first, relu), filters);
+                    let winners = I::Eight::winners(z, best, first, relu);
+                    let takes = &mut takes[wx * filters..];
+                    match takes.first_chunk_mut() {
+                        Some(to) => *to = winners,
+                        None => takes[..filters].copy_from_slice(&winners[..filters]),
+                    }
                 }
             }
         }
@@ -236,9 +245,10 @@ fn grad_weight_sized<I: Isa, const K: usize, const P: usize, const Q: usize>(mut
                     pair_rows[r] = &pairs[(2 * wy + r) * 2 * seen.columns..][..2 * seen.columns];
                 }
                 for wx in 0..columns {
-                    let (dy, takes) =
-                        (eight(&dy[wx * filters..], filters), eight(&takes[wx * filters..], filters));
-                    let (gradient, place) = I::Eight::taken(&dy, &takes);
+                    let (mut spare, mut spare_takes) = ([0.0; 8], [0; 8]);
+                    let dy = eight(&dy[wx * filters..], &mut spare);
+                    let takes = eight(&takes[wx * filters..], &mut spare_takes);
+                    let (gradient, place) = I::Eight::taken(dy, takes);
                     bias = bias.add(gradient);
                     for ky in 0..K {
                         let pixels = lanes::<Q>(&pair_rows[ky][4 * wx..]);
@@ -254,9 +264,10 @@ fn grad_weight_sized<I: Isa, const K: usize, const P: usize, const Q: usize>(mut
                     patch_rows[r] = &x[(2 * wy + r) * width..][..2 * columns + K - 1];
                 }
                 for wx in 0..columns {
-                    let (dy, takes) =
-                        (eight(&dy[wx * filters..], filters), eight(&takes[wx * filters..], filters));
-                    let gradients = I::Eight::taken_by_all(&dy, &takes);
+                    let (mut spare, mut spare_takes) = ([0.0; 8], [0; 8]);
+                    let dy = eight(&dy[wx * filters..], &mut spare);
+                    let takes = eight(&takes[wx * filters..], &mut spare_takes);
+                    let gradients = I::Eight::taken_by_all(dy, takes);
                     bias = bias.add(gradients[0].add(gradients[1])).add(gradients[2].add(gradients[3]));
                     for r in 0..P {
                         let pixels = lanes::<P>(&patch_rows[r][2 * wx..]);
