@@ -23,9 +23,6 @@ pub(crate) trait Eight: Copy {
     /// The larger of two numbers that are not NaN.
     fn max(self, other: Self) -> Self;
 
-    /// Whether a lane of any is NaN.
-    fn any_nan(values: [Self; 4]) -> bool;
-
     /// For each lane the places whose value is `best`, as bits: of several the first alone if `first`, and none if
     /// `relu` and the best is not positive.
     fn winners(values: [Self; 4], best: Self, first: bool, relu: bool) -> [u8; 8];
@@ -81,11 +78,6 @@ impl Eight for [f32; 8] {
             self[l] = if self[l] > other[l] { self[l] } else { other[l] };
         }
         self
-    }
-
-    #[inline(always)]
-    fn any_nan(values: [Self; 4]) -> bool {
-        values.as_flattened().iter().any(|value| value.is_nan())
     }
 
     #[inline(always)]
@@ -179,15 +171,6 @@ impl Eight for __m256 {
     fn max(self, other: Self) -> Self {
         // SAFETY: only bodies that run with AVX2 and FMA come here.
         unsafe { _mm256_max_ps(self, other) }
-    }
-
-    #[inline(always)]
-    fn any_nan([a, b, c, d]: [Self; 4]) -> bool {
-        // SAFETY: only bodies that run with AVX2 and FMA come here.
-        unsafe {
-            let (front, back) = (_mm256_cmp_ps::<_CMP_UNORD_Q>(a, b), _mm256_cmp_ps::<_CMP_UNORD_Q>(c, d));
-            _mm256_movemask_ps(_mm256_or_ps(front, back)) != 0
-        }
     }
 
     #[inline(always)]

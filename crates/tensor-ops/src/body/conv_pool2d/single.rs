@@ -18,12 +18,12 @@
 //! 3. The maximum and its place are found in registers; the convolution's output is never stored.
 //! 4. With `Ties::First` the gradient of a window meets one pixel a tap and filter, not four. Rows stored as vertical
 //!    pairs make the four candidates neighbours: one load, one permutation, one multiply-add.
-//! 5. The maximum ignores NaN. A sample whose sums have one is done again by the general loops.
+//! 5. The maximum ignores NaN. A sample or weights that could give one are left to the general loops.
 
 use super::forward::Forward;
 use super::grad_weight::GradWeight;
 use crate::body::eight::Eight;
-use crate::body::tile::lanes;
+use crate::body::tile::{lanes, lanes_mut};
 use crate::body::{Stretch, cover};
 use crate::dispatch::Isa;
 use crate::{ConvPool2dGeometry, Ties};
@@ -77,7 +77,7 @@ pub(super) fn grad_weight_scratch(geometry: &ConvPool2dGeometry) -> usize {
     Kernel::of(geometry).map_or(0, |_| 3 * Image::new(geometry).len())
 }
 
-/// One sample; whether its sums have no NaN, or else the output is of no use.
+/// One sample; or nothing, and `false`, where a sum might be NaN.
 #[inline(always)]
 pub(super) fn forward<I: Isa>(kernel: Kernel, call: &mut Forward) -> bool {
     match kernel {
@@ -171,7 +171,9 @@ fn forward_sized<I: Isa, const K: usize, const P: usize>(call: &mut Forward) -> 
     let [_, rows, columns, filters] = geometry.output_shape(1);
     let (x, width) = image(geometry, call.x, call.scratch);
     let (first, relu) = (call.op.ties == Ties::First, call.op.relu);
-    let mut is_number = true;
+    if !(is_tame(x) && is_tame(call.weight) && is_tame(call.bias.unwrap_or(&[]))) {
+        return false;
+    }
     for block in cover(filters, if filters < 8 { [filters] } else { [8] }) {
         let weights = load::<I, K>(call.weight, filters, block.start);
         let mut bias = I::Eight::splat(0.0);
@@ -199,7 +201,6 @@ fn forward_sized<I: Isa, const K: usize, const P: usize>(call: &mut Forward) -> 
                         }
                     }
                 }
-                is_number &= !I::Eight::any_nan(z);
                 let best = z[0].max(z[1]).max(z[2].max(z[3]));
                 let top = if relu { best.max(I::Eight::splat(0.0)) } else { best };
                 put::<I>(&mut y[wx * filters..], top, filters);
@@ -214,7 +215,21 @@ fn forward_sized<I: Isa, const K: usize, const P: usize>(call: &mut Forward) -> 
             }
         }
     }
-    is_number
+    true
+}
+
+/// Whether no sum over a kernel can be infinite or NaN.
+#[inline(always)]
+fn is_tame(values: &[f32]) -> bool {
+    // Without their sign, the bits of a float are in its order, and NaN is above all.
+    let most = {
+        let mut most = 0;
+        for value in values {
+            most = most.max(value.abs().to_bits());
+        }
+        most
+    };
+    most <= 1e15f32.to_bits()
 }
 
 /// The places of a window, row-major, each with its row and column.
@@ -235,7 +250,6 @@ fn grad_weight_sized<I: Isa, const K: usize, const P: usize, const Q: usize>(mut
     }
     for block in cover(filters, if filters < 8 { [filters] } else { [8] }) {
         let mut sums = [[I::Eight::splat(0.0); K]; K];
-        let mut bias = I::Eight::splat(0.0);
         for wy in 0..rows {
             let at = wy * columns * filters + block.start;
             let (dy, takes) = (&call.dy[at..], &call.takes[at..]);
@@ -249,7 +263,6 @@ fn grad_weight_sized<I: Isa, const K: usize, const P: usize, const Q: usize>(mut
                     let dy = eight(&dy[wx * filters..], &mut spare);
                     let takes = eight(&takes[wx * filters..], &mut spare_takes);
                     let (gradient, place) = I::Eight::taken(dy, takes);
-                    bias = bias.add(gradient);
                     for ky in 0..K {
                         let pixels = lanes::<Q>(&pair_rows[ky][4 * wx..]);
                         for kx in 0..K {
@@ -268,7 +281,6 @@ fn grad_weight_sized<I: Isa, const K: usize, const P: usize, const Q: usize>(mut
                     let dy = eight(&dy[wx * filters..], &mut spare);
                     let takes = eight(&takes[wx * filters..], &mut spare_takes);
                     let gradients = I::Eight::taken_by_all(dy, takes);
-                    bias = bias.add(gradients[0].add(gradients[1])).add(gradients[2].add(gradients[3]));
                     for r in 0..P {
                         let pixels = lanes::<P>(&patch_rows[r][2 * wx..]);
                         for c in 0..P {
@@ -284,10 +296,22 @@ fn grad_weight_sized<I: Isa, const K: usize, const P: usize, const Q: usize>(mut
                 }
             }
         }
-        add_to::<I>(call.dbias.as_deref_mut(), bias, block, filters, 0);
+        if let Some(dbias) = call.dbias.as_deref_mut() {
+            // By itself: beside the others, this sum would have no register.
+            let mut bias = I::Eight::splat(0.0);
+            for window in 0..rows * columns {
+                let at = window * filters + block.start;
+                let (mut spare, mut spare_takes) = ([0.0; 8], [0; 8]);
+                let (dy, takes) =
+                    (eight(&call.dy[at..], &mut spare), eight(&call.takes[at..], &mut spare_takes));
+                let [a, b, c, d] = I::Eight::taken_by_all(dy, takes);
+                bias = bias.add(a.add(b)).add(c.add(d));
+            }
+            add_to::<I>(dbias, bias, block, filters, 0);
+        }
         for ky in 0..K {
             for kx in 0..K {
-                add_to::<I>(Some(&mut *call.dweight), sums[ky][kx], block, filters, ky * K + kx);
+                add_to::<I>(call.dweight, sums[ky][kx], block, filters, ky * K + kx);
             }
         }
     }
@@ -298,17 +322,34 @@ fn grad_weight_sized<I: Isa, const K: usize, const P: usize, const Q: usize>(mut
 fn pair_rows(seen: Image, x: &[f32], width: usize, pairs: &mut [f32]) {
     for row in 0..seen.rows - 1 {
         let (upper, lower) = (&x[row * width..][..seen.columns], &x[(row + 1) * width..][..seen.columns]);
-        let (pairs, _) = pairs[2 * row * seen.columns..][..2 * seen.columns].as_chunks_mut::<2>();
-        for ((pair, upper), lower) in pairs.iter_mut().zip(upper).zip(lower) {
-            *pair = [*upper, *lower];
+        let pairs = &mut pairs[2 * row * seen.columns..][..2 * seen.columns];
+        for stretch in cover(seen.columns, [1, 4, 8]) {
+            let (upper, lower) = (&upper[stretch.start..], &lower[stretch.start..]);
+            let pairs = &mut pairs[2 * stretch.start..];
+            match stretch.width {
+                8 => interleave::<8, 16>(upper, lower, pairs),
+                4 => interleave::<4, 8>(upper, lower, pairs),
+                _ => interleave::<1, 2>(upper, lower, pairs),
+            }
         }
     }
 }
 
+/// Writes `L` numbers of each side by side: `M` = 2 · `L`.
+#[inline(always)]
+fn interleave<const L: usize, const M: usize>(upper: &[f32], lower: &[f32], to: &mut [f32]) {
+    let (upper, lower) = (*lanes::<L>(upper), *lanes::<L>(lower));
+    let mut pairs = [0.0; M];
+    for l in 0..L {
+        pairs[2 * l] = upper[l];
+        pairs[2 * l + 1] = lower[l];
+    }
+    *lanes_mut(to) = pairs;
+}
+
 /// Adds a block's sums to a row of as many numbers as there are filters, but for those that an earlier block has added.
 #[inline(always)]
-fn add_to<I: Isa>(to: Option<&mut [f32]>, sums: I::Eight, block: Stretch, filters: usize, row: usize) {
-    let Some(to) = to else { return };
+fn add_to<I: Isa>(to: &mut [f32], sums: I::Eight, block: Stretch, filters: usize, row: usize) {
     let mut values = [0.0; 8];
     sums.store(&mut values);
     let to = &mut to[row * filters + block.start..][..block.width];
