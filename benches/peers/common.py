@@ -28,7 +28,7 @@ def arguments():
 
 def parse(text):
     """A line of text as layers: the part of the project's form that the workloads use."""
-    words = re.findall(r"[(),|]|[^\s(),|]+", text)
+    words = re.findall(r"[(),|]|[^\s(),|]+", text.removeprefix("28x28x1:"))
 
     def layers():
         found = []
@@ -36,15 +36,15 @@ def parse(text):
             word = words.pop(0)
             if word == "conv":
                 channels, size = int(words.pop(0)), int(words.pop(0).split("x")[0])
-                layer = {"channels": channels, "size": size, "same": False, "stride": 1, "bias": True}
-                while words and words[0] in ("same", "nobias", "stride"):
+                layer = {"channels": channels, "size": size, "pad": 0, "stride": 1, "bias": True}
+                while words and words[0] in ("same", "pad", "nobias", "stride"):
                     option = words.pop(0)
-                    if option == "stride":
-                        layer["stride"] = int(words.pop(0))
-                    elif option == "same":
-                        layer["same"] = True
-                    else:
+                    if option == "same":
+                        layer["pad"] = (size - 1) // 2
+                    elif option == "nobias":
                         layer["bias"] = False
+                    else:
+                        layer[option] = int(words.pop(0))
                 found.append(("conv", layer))
             elif word == "dense":
                 found.append(("dense", {"units": int(words.pop(0))}))

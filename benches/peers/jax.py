@@ -18,19 +18,17 @@ from jax import lax  # noqa: E402
 SCANNED = 1000
 
 
-def conv_lax(x, weight, stride, padding):
+def conv_lax(x, weight, stride, pad):
     return lax.conv_general_dilated(
-        x, weight, (stride, stride), padding, dimension_numbers=("NHWC", "HWIO", "NHWC")
+        x, weight, (stride, stride), ((pad, pad), (pad, pad)), dimension_numbers=("NHWC", "HWIO", "NHWC")
     )
 
 
-def conv_im2col(x, weight, stride, padding):
+def conv_im2col(x, weight, stride, pad):
     """Shifted copies of the input side by side, then one matrix product."""
     size, _, inputs, outputs = weight.shape
-    batch, rows, columns, _ = x.shape
-    if padding == "SAME":
-        pads = [max((-(-length // stride) - 1) * stride + size - length, 0) for length in (rows, columns)]
-        x = jnp.pad(x, ((0, 0), *((pad // 2, pad - pad // 2) for pad in pads), (0, 0)))
+    x = jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+    batch = x.shape[0]
     rows, columns = ((length - size) // stride + 1 for length in x.shape[1:3])
     taps = [
         x[:, i : i + (rows - 1) * stride + 1 : stride, j : j + (columns - 1) * stride + 1 : stride]
@@ -65,13 +63,12 @@ def build(layers, conv, pool):
             weights, running = {}, {}
             if kind == "conv":
                 size, stride, channels = layer["size"], layer["stride"], layer["channels"]
-                padding = "SAME" if layer["same"] else "VALID"
                 weights["weight"] = normal((size, size, shape[-1], channels), size * size * shape[-1])
                 if layer["bias"]:
                     weights["bias"] = jnp.zeros(channels)
 
-                def call(p, s, x, train, stride=stride, padding=padding):
-                    y = conv(x, p["weight"], stride, padding)
+                def call(p, s, x, train, stride=stride, pad=layer["pad"]):
+                    y = conv(x, p["weight"], stride, pad)
                     return (y + p["bias"] if "bias" in p else y), s
             elif kind == "batchnorm":
                 weights = {"weight": jnp.ones(shape[-1]), "bias": jnp.zeros(shape[-1])}

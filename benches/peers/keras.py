@@ -29,7 +29,8 @@ def chain(layers, x):
                 layer["channels"],
                 layer["size"],
                 strides=layer["stride"],
-                padding="same" if layer["same"] else "valid",
+                # With a stride Keras pads one side more than the other: as many multiplications.
+                padding="same" if layer["pad"] else "valid",
                 use_bias=layer["bias"],
             )(x)
         elif kind == "batchnorm":

@@ -26,14 +26,13 @@ def build(layers, channels=1):
     flat = False
     for kind, layer in layers:
         if kind == "conv":
-            # With a stride PyTorch pads both sides alike: as many multiplications, and no copy for the padding.
             modules.append(
                 nn.Conv2d(
                     channels,
                     layer["channels"],
                     layer["size"],
                     stride=layer["stride"],
-                    padding=(layer["size"] - 1) // 2 if layer["same"] else 0,
+                    padding=layer["pad"],
                     bias=layer["bias"],
                 )
             )
