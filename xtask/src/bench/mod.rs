@@ -1,6 +1,7 @@
-//! `bench`: the benchmarks, and the guard that counts instructions.
+//! `bench`: the benchmarks, the guard that counts instructions, and the comparison with other frameworks.
 
 pub mod instructions;
+mod peers;
 mod steps;
 
 use crate::workspace::{command, run};
@@ -16,6 +17,14 @@ pub struct Bench {
     /// Only workloads with this in their names
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
+    #[command(flatten)]
+    peers: peers::Peers,
+    /// How many threads, one measurement each, beside the peers [default: 1 and all]
+    #[arg(long, value_name = "N,…", value_delimiter = ',', requires = "peers")]
+    threads: Vec<usize>,
+    /// How long to measure each, beside the peers
+    #[arg(long, default_value_t = 1.0, requires = "peers")]
+    seconds: f64,
     /// Time single kernels instead, those with FILTER in their names
     #[arg(long, value_name = "FILTER", num_args = 0..=1, default_missing_value = "", conflicts_with_all = ["json", "only"])]
     kernels: Option<String>,
@@ -33,6 +42,11 @@ pub struct Bench {
 impl Bench {
     /// Runs what the options name.
     pub fn run(self) -> Result<()> {
+        if self.peers.peers {
+            let Self { peers, only, threads, seconds, json, .. } = &self;
+            let only = only.as_deref().unwrap_or_default();
+            return peers.run(peers::Asked { only, threads, seconds: *seconds, json: json.as_deref() });
+        }
         if self.instructions {
             return instructions::run(self.save);
         }

@@ -107,10 +107,10 @@ fn in_dependencies(files: &[File], what: impl Fn(&str, Dependency) -> Option<Str
     findings
 }
 
-/// The manifests of the packages.
+/// The manifests of the packages. A package that is a workspace of its own is none of this one's.
 fn manifests(files: &[File]) -> impl Iterator<Item = (&File, DeTable<'_>)> {
-    let members = files.iter().filter(|file| file.path.ends_with("/Cargo.toml"));
-    members.map(|file| (file, parsed(&file.text)))
+    let below = files.iter().filter(|file| file.path.ends_with("/Cargo.toml"));
+    below.map(|file| (file, parsed(&file.text))).filter(|(_, manifest)| !manifest.contains_key("workspace"))
 }
 
 /// The content; none if it is not TOML, which cargo will say.
@@ -215,6 +215,14 @@ mod tests {
         row("rand = { workspace = true, features = [\"std\"] }", &[]);
         for line in ["rand = \"0.10\"", "rand = { path = \"../rand\" }", "rand.workspace = false"] {
             row(line, &["5: `rand`; versions stand in [workspace.dependencies]: workspace = true"]);
+        }
+    }
+
+    #[test]
+    fn a_workspace_of_its_own_is_left_alone() {
+        let apart = manifest("a", "[workspace]\n[dependencies]\nanyhow = \"1\"\nlayers = \"1\"");
+        for rule in [arrows, heavy_dependencies, versions, inheritance] {
+            check(rule, &[("a/Cargo.toml", &apart)], &[]);
         }
     }
 

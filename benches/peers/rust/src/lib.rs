@@ -100,8 +100,10 @@ impl Workload {
 
 /// A line of text as layers: the part of the project's form that the workloads use.
 fn parse(text: &str) -> Result<Vec<Layer>> {
-    let spaced = ["(", ")", "|", ","].iter().fold(text.to_owned(), |text, c| text.replace(c, &format!(" {c} ")));
-    let mut words: Vec<_> = spaced.trim_start_matches("28x28x1:").split_whitespace().filter(|&word| word != ",").rev().collect();
+    let spaced =
+        ["(", ")", "|", ","].iter().fold(text.to_owned(), |text, c| text.replace(c, &format!(" {c} ")));
+    let mut words: Vec<_> =
+        spaced.trim_start_matches("28x28x1:").split_whitespace().filter(|&word| word != ",").rev().collect();
     layers(&mut words)
 }
 
@@ -118,7 +120,9 @@ fn layers(words: &mut Vec<&str>) -> Result<Vec<Layer>> {
             "conv" => {
                 let (channels, size) = (number(words)?, number(words)?);
                 let (mut pad, mut stride, mut bias) = (0, 1, true);
-                while let Some(option) = words.pop_if(|word| ["same", "pad", "nobias", "stride"].contains(word)) {
+                while let Some(option) =
+                    words.pop_if(|word| ["same", "pad", "nobias", "stride"].contains(word))
+                {
                     match option {
                         "same" => pad = (size - 1) / 2,
                         "nobias" => bias = false,

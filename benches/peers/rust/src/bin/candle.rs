@@ -5,8 +5,8 @@
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::{
-    AdamW, BatchNorm, BatchNormConfig, Conv2d, Conv2dConfig, Linear, Module, ModuleT, Optimizer as _, ParamsAdamW, SGD,
-    VarBuilder, VarMap,
+    AdamW, BatchNorm, BatchNormConfig, Conv2d, Conv2dConfig, Linear, Module, ModuleT, Optimizer as _,
+    ParamsAdamW, SGD, VarBuilder, VarMap,
 };
 use peers::{Layer, Optimizer, Result, Shape, Workload};
 
@@ -99,7 +99,8 @@ type Update = Box<dyn FnMut(&GradStore) -> Result<()>>;
 fn update(vars: Vec<Var>, optimizer: &Optimizer, rate: f64) -> Result<Update> {
     Ok(match *optimizer {
         Optimizer::Adam => {
-            let mut adam = AdamW::new(vars, ParamsAdamW { lr: rate, weight_decay: 0.0, ..Default::default() })?;
+            let mut adam =
+                AdamW::new(vars, ParamsAdamW { lr: rate, weight_decay: 0.0, ..Default::default() })?;
             Box::new(move |gradients| Ok(adam.step(gradients)?))
         }
         Optimizer::Sgd { momentum: 0.0 } => {
