@@ -25,7 +25,7 @@ enum OnMaps {
 }
 
 /// A layer without parameters.
-#[derive(Module, Debug, Clone)]
+#[derive(Module, Debug)]
 struct Relu {}
 
 #[derive(Module, Debug)]

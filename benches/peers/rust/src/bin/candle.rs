@@ -26,6 +26,10 @@ fn build(layers: &[Layer], mut shape: Shape, vars: VarBuilder) -> Result<Vec<Bui
     let mut flat = false;
     for (index, layer) in layers.iter().enumerate() {
         let vars = vars.pp(index);
+        if matches!(layer, Layer::Dense(_)) && !flat {
+            built.push(Built::Flatten);
+            flat = true;
+        }
         built.push(match layer {
             &Layer::Conv { channels, size, pad, stride, bias } => {
                 let config = Conv2dConfig { padding: pad, stride, ..Default::default() };
@@ -39,13 +43,7 @@ fn build(layers: &[Layer], mut shape: Shape, vars: VarBuilder) -> Result<Vec<Bui
             Layer::Relu => Built::Relu,
             Layer::MaxPool(size) => Built::MaxPool(*size),
             Layer::GlobalAvgPool => Built::GlobalAvgPool,
-            Layer::Dense(units) => {
-                if !flat {
-                    built.push(Built::Flatten);
-                }
-                flat = true;
-                Built::Dense(candle_nn::linear(shape.size(), *units, vars)?)
-            }
+            Layer::Dense(units) => Built::Dense(candle_nn::linear(shape.size(), *units, vars)?),
             Layer::Residual { body, shortcut } => Built::Residual {
                 body: build(body, shape, vars.pp("body"))?,
                 shortcut: build(shortcut, shape, vars.pp("shortcut"))?,
