@@ -3,7 +3,7 @@
 use crate::layer::{
     Backward, Context, Forward, Layer, Mode, Operation, PLANNED, Reference, array, array_mut,
 };
-use crate::parallel::{PerChunk, add_partials, chunk_count, each_chunk};
+use crate::parallel::{PerChunk, add_partials, chunk_count, each_chunk, most_chunks};
 use crate::parameters::ParameterSpec;
 use crate::{Conv2d, MaxPool2d, Shape};
 use tensor_ops::{ConvPool2d, ConvPool2dGeometry, Kernels, conv_pool2d};
@@ -78,13 +78,13 @@ impl Operation for Fused {
     }
 
     fn forward_scratch(&self, batch: usize) -> usize {
-        chunk_count(batch) * self.operation.geometry.forward_scratch()
+        most_chunks(batch) * self.operation.geometry.forward_scratch()
     }
 
     fn backward_scratch(&self, batch: usize) -> usize {
         let geometry = &self.operation.geometry;
         let scratch = geometry.grad_weight_scratch().max(geometry.grad_input_scratch());
-        chunk_count(batch) * (self.learned() + scratch)
+        most_chunks(batch) * (self.learned() + scratch)
     }
 
     fn multiply_adds(&self) -> u64 {

@@ -153,14 +153,21 @@ fn cut_and_work<B: Cut>(samples: usize, chunk: usize, buffers: B, work: &(impl F
     );
 }
 
-/// Adds up the partial sums of a batch's chunks, in their order.
+/// Adds up the partial sums of a batch's chunks, in their order; ranges of a long sum are shared out to threads.
 pub(crate) fn add_partials(batch: usize, partials: &[f32], total: &mut [f32]) {
-    let mut partials = partials.chunks_exact(total.len()).take(chunk_count(batch));
-    if let Some(first) = partials.next() {
-        total.copy_from_slice(first);
-    }
-    for partial in partials {
-        total.iter_mut().zip(partial).for_each(|(total, partial)| *total += partial);
+    const RANGE: usize = 1 << 12;
+    let (len, chunks) = (total.len(), chunk_count(batch));
+    let add = |(index, total): (usize, &mut [f32])| {
+        let at = index * RANGE;
+        total.copy_from_slice(&partials[at..at + total.len()]);
+        for chunk in 1..chunks {
+            let partial = &partials[chunk * len + at..][..total.len()];
+            total.iter_mut().zip(partial).for_each(|(total, partial)| *total += partial);
+        }
+    };
+    match len <= RANGE {
+        true => add((0, total)),
+        false => total.par_chunks_mut(RANGE).enumerate().for_each(add),
     }
 }
 

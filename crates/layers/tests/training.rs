@@ -266,3 +266,30 @@ fn a_step_that_diverges_changes_nothing() {
     assert_eq!(bits(parameters.statistics()), bits(before.statistics()));
     assert_eq!(moments, optimizer.moments(network.parameter_count()).unwrap());
 }
+
+/// 17 samples are cut into fewer chunks than 16: the buffers are for any batch up to their capacity.
+#[test]
+fn buffers_fit_every_smaller_batch() {
+    let line =
+        "8x8: conv 6 3x3 same batchnorm relu, conv 4 3x3 same relu, maxpool 2, dense 600, dense 40, dense 4";
+    let network = Network::new(&line.parse().unwrap()).unwrap();
+    let parameters = network.initial_parameters(1);
+    let x = Array4::from_shape_fn((40, 8, 8, 1), |(n, i, j, _)| ((n + 3 * i + i * j) % 7) as f32 - 3.0);
+    let labels: Vec<usize> = (0..40).map(|n| n % 4).collect();
+    for capacity in 2..=40 {
+        let mut workspace = network.workspace(capacity).unwrap();
+        for batch in 2..=capacity {
+            let (x, _) = x.view().split_at(layers::ndarray::Axis(0), batch);
+            network
+                .gradients(
+                    &parameters,
+                    x,
+                    &labels[..batch],
+                    &Loss::default(),
+                    Draw::default(),
+                    &mut workspace,
+                )
+                .unwrap();
+        }
+    }
+}

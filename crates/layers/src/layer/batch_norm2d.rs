@@ -1,7 +1,7 @@
 use super::{
     Backward, Context, Forward, Mode, Operation, PLANNED, Reference, Settings, array, array_mut, expect_map,
 };
-use crate::parallel::{chunk_count, map_chunks, sum_chunks};
+use crate::parallel::{map_chunks, most_chunks, sum_chunks};
 use crate::parameters::ParameterSpec;
 use crate::text::{self, Words};
 use crate::{Initializer, Misfit, Shape};
@@ -145,7 +145,7 @@ impl Operation for Plan {
     }
 
     fn wide_scratch(&self, batch: usize) -> usize {
-        2 * self.channels() * (1 + chunk_count(batch))
+        2 * self.channels() * (1 + most_chunks(batch))
     }
 
     fn forward(&self, pass: Forward<'_>) {

@@ -6,7 +6,7 @@ use crate::{Initializer, Misfit, Shape};
 use crate::text::{self, Words};
 use serde::{Deserialize, Serialize};
 use tensor_ops::ndarray::{
-    self, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, Ix2, ShapeBuilder,
+    self, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis, Ix2, ShapeBuilder,
 };
 use tensor_ops::{Error, Kernels, dense, naive};
 
@@ -74,12 +74,21 @@ struct Plan {
     kernels: Kernels,
 }
 
+/// What a thread takes of a large layer at the least: so many outputs forwards, and inputs backwards.
+const OUTPUTS: usize = 32;
+const INPUTS: usize = 256;
+
 /// With fewer outputs than this the weights of an output lie together: every kernel then runs along the inputs.
 const FEW: usize = 32;
 
 impl Plan {
     fn is_column_major(&self) -> bool {
         self.outputs < FEW
+    }
+
+    /// Whether the weights, rather than the batch, are shared out to threads.
+    fn is_large(&self, batch: usize) -> bool {
+        batch >= 8 && !self.is_column_major() && self.inputs >= 2 * INPUTS
     }
 
     /// The weights' shape, in their order.
@@ -98,6 +107,26 @@ impl Plan {
         let (weight, bias) = values.split_at_mut(self.inputs * self.outputs);
         (ArrayViewMut2::from_shape(self.shape(), weight).expect(PLANNED), array_mut(self.outputs, bias))
     }
+}
+
+/// Calls `work(start, shared, out)` with matching ranges of both along the axes named, each of at least `least`.
+fn each_range(
+    (shared, shared_axis): (ArrayView2<f32>, Axis),
+    (out, out_axis): (ArrayViewMut2<f32>, Axis),
+    least: usize,
+    start: usize,
+    work: &(impl Fn(usize, ArrayView2<f32>, ArrayViewMut2<f32>) + Sync),
+) {
+    let len = out.len_of(out_axis);
+    if len < 2 * least {
+        return work(start, shared, out);
+    }
+    let at = len / least / 2 * least;
+    let ((front, back), (mine, theirs)) = (shared.split_at(shared_axis, at), out.split_at(out_axis, at));
+    rayon::join(
+        || each_range((front, shared_axis), (mine, out_axis), least, start, work),
+        || each_range((back, shared_axis), (theirs, out_axis), least, start + at, work),
+    );
 }
 
 /// A matrix's shape, with the order of its numbers.
@@ -130,6 +159,14 @@ impl Operation for Plan {
     fn forward(&self, Forward { batch, parameters, x, y, .. }: Forward<'_>) {
         let Self { inputs, outputs, kernels, .. } = *self;
         let (weight, bias) = self.parts(parameters);
+        if self.is_large(batch) {
+            // Every sample needs all weights, an output only its own.
+            let (x, y) = (array((batch, inputs), x), array_mut((batch, outputs), y));
+            return each_range((weight, Axis(1)), (y, Axis(1)), OUTPUTS, 0, &|start, weight, y| {
+                let (bias, _) = bias.split_at(Axis(0), start).1.split_at(Axis(0), y.ncols());
+                dense::forward(kernels, x, weight, Some(bias), y).expect(PLANNED);
+            });
+        }
         map_chunks(batch, [x], y, |n, [x], y| {
             let (x, y) = (array((n, inputs), x), array_mut((n, outputs), y));
             dense::forward(kernels, x, weight, Some(bias), y).expect(PLANNED);
@@ -140,10 +177,23 @@ impl Operation for Plan {
         let Self { inputs, outputs, kernels, .. } = *self;
         let (dweight, dbias) = self.parts_mut(gradients);
         let rows = array((batch, outputs), dy);
-        dense::grad_weight(kernels, array((batch, inputs), x), rows, dweight).expect(PLANNED);
+        let x = array((batch, inputs), x);
         dense::grad_bias(kernels, rows, dbias).expect(PLANNED);
-        if let Some(dx) = dx {
-            let (weight, _) = self.parts(parameters);
+        if self.is_large(batch) {
+            each_range((x, Axis(1)), (dweight, Axis(0)), INPUTS, 0, &|_, x, dweight| {
+                dense::grad_weight(kernels, x, rows, dweight).expect(PLANNED);
+            });
+        } else {
+            dense::grad_weight(kernels, x, rows, dweight).expect(PLANNED);
+        }
+        let Some(dx) = dx else { return };
+        let (weight, _) = self.parts(parameters);
+        if self.is_large(batch) {
+            let dx = array_mut((batch, inputs), dx);
+            each_range((weight, Axis(0)), (dx, Axis(1)), INPUTS, 0, &|_, weight, dx| {
+                dense::grad_input(kernels, rows, weight, dx).expect(PLANNED);
+            });
+        } else {
             map_chunks(batch, [dy], dx, |n, [dy], dx| {
                 let (dy, dx) = (array((n, outputs), dy), array_mut((n, inputs), dx));
                 dense::grad_input(kernels, dy, weight, dx).expect(PLANNED);
