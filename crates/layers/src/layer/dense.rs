@@ -74,9 +74,8 @@ struct Plan {
     kernels: Kernels,
 }
 
-/// What a thread takes of a large layer at the least: so many outputs forwards, and inputs backwards.
+/// Outputs that a thread takes at the least when the weights are shared out.
 const OUTPUTS: usize = 32;
-const INPUTS: usize = 256;
 
 /// With fewer outputs than this the weights of an output lie together: every kernel then runs along the inputs.
 const FEW: usize = 32;
@@ -86,9 +85,15 @@ impl Plan {
         self.outputs < FEW
     }
 
-    /// Whether the weights, rather than the batch, are shared out to threads.
-    fn is_large(&self, batch: usize) -> bool {
-        batch >= 8 && !self.is_column_major() && self.inputs >= 2 * INPUTS
+    /// Whether the weights, rather than the batch, are shared out to threads: what is packed of them is then used by
+    /// all samples.
+    fn shares_weights(&self, batch: usize) -> bool {
+        batch >= 8 && !self.is_column_major()
+    }
+
+    /// Inputs that a thread takes at the least then.
+    fn least_inputs(&self) -> usize {
+        (self.inputs / 16).next_multiple_of(64)
     }
 
     /// The weights' shape, in their order.
@@ -159,7 +164,7 @@ impl Operation for Plan {
     fn forward(&self, Forward { batch, parameters, x, y, .. }: Forward<'_>) {
         let Self { inputs, outputs, kernels, .. } = *self;
         let (weight, bias) = self.parts(parameters);
-        if self.is_large(batch) {
+        if self.shares_weights(batch) {
             // Every sample needs all weights, an output only its own.
             let (x, y) = (array((batch, inputs), x), array_mut((batch, outputs), y));
             return each_range((weight, Axis(1)), (y, Axis(1)), OUTPUTS, 0, &|start, weight, y| {
@@ -179,8 +184,8 @@ impl Operation for Plan {
         let rows = array((batch, outputs), dy);
         let x = array((batch, inputs), x);
         dense::grad_bias(kernels, rows, dbias).expect(PLANNED);
-        if self.is_large(batch) {
-            each_range((x, Axis(1)), (dweight, Axis(0)), INPUTS, 0, &|_, x, dweight| {
+        if self.shares_weights(batch) {
+            each_range((x, Axis(1)), (dweight, Axis(0)), self.least_inputs(), 0, &|_, x, dweight| {
                 dense::grad_weight(kernels, x, rows, dweight).expect(PLANNED);
             });
         } else {
@@ -188,9 +193,9 @@ impl Operation for Plan {
         }
         let Some(dx) = dx else { return };
         let (weight, _) = self.parts(parameters);
-        if self.is_large(batch) {
+        if self.shares_weights(batch) {
             let dx = array_mut((batch, inputs), dx);
-            each_range((weight, Axis(0)), (dx, Axis(1)), INPUTS, 0, &|_, weight, dx| {
+            each_range((weight, Axis(0)), (dx, Axis(1)), self.least_inputs(), 0, &|_, weight, dx| {
                 dense::grad_input(kernels, rows, weight, dx).expect(PLANNED);
             });
         } else {
