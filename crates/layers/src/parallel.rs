@@ -10,6 +10,9 @@ use std::ops::AddAssign;
 /// More chunks than most machines have cores, few enough that summing one gradient per chunk is cheap.
 const CHUNKS: usize = 16;
 
+/// Fewer numbers than this are worked on before another thread is awake.
+const FEW: usize = 1 << 15;
+
 /// Samples in a chunk of a batch; the last chunk may have fewer.
 fn chunk_samples(batch: usize) -> usize {
     batch.div_ceil(CHUNKS).max(1)
@@ -51,10 +54,14 @@ pub(crate) fn map_chunks<const N: usize>(
         return work(batch, operands, y);
     }
     let chunk_len = chunk_samples(batch) * (y.len() / batch);
-    y.par_chunks_mut(chunk_len).enumerate().for_each(|(index, y)| {
+    let work = |(index, y): (usize, &mut [f32])| {
         let (samples, operands) = chunk(batch, index, operands);
         work(samples, operands, y);
-    });
+    };
+    match y.len() + operands.iter().map(|operand| operand.len()).sum::<usize>() < FEW {
+        true => y.chunks_mut(chunk_len).enumerate().for_each(work),
+        false => y.par_chunks_mut(chunk_len).enumerate().for_each(work),
+    }
 }
 
 /// Calls `work(samples, operands, partial)` with each chunk's part of the operands, and sums the partial results

@@ -74,8 +74,8 @@ struct Plan {
     kernels: Kernels,
 }
 
-/// Outputs that a thread takes at the least when the weights are shared out.
-const OUTPUTS: usize = 32;
+/// Multiply-adds that one thread does before another is awake.
+const FEW_PRODUCTS: usize = 1 << 20;
 
 /// With fewer outputs than this the weights of an output lie together: every kernel then runs along the inputs.
 const FEW: usize = 32;
@@ -91,9 +91,12 @@ impl Plan {
         batch >= 8 && !self.is_column_major()
     }
 
-    /// Inputs that a thread takes at the least then.
-    fn least_inputs(&self) -> usize {
-        (self.inputs / 16).next_multiple_of(64)
+    /// Inputs and outputs that a thread takes at the least then: all, where it is done before another thread is awake.
+    fn least(&self, batch: usize) -> [usize; 2] {
+        match batch * self.inputs * self.outputs < FEW_PRODUCTS {
+            true => [self.inputs, self.outputs],
+            false => [(self.inputs / 16).next_multiple_of(64), 32],
+        }
     }
 
     /// The weights' shape, in their order.
@@ -167,7 +170,7 @@ impl Operation for Plan {
         if self.shares_weights(batch) {
             // Every sample needs all weights, an output only its own.
             let (x, y) = (array((batch, inputs), x), array_mut((batch, outputs), y));
-            return each_range((weight, Axis(1)), (y, Axis(1)), OUTPUTS, 0, &|start, weight, y| {
+            return each_range((weight, Axis(1)), (y, Axis(1)), self.least(batch)[1], 0, &|start, weight, y| {
                 let (bias, _) = bias.split_at(Axis(0), start).1.split_at(Axis(0), y.ncols());
                 dense::forward(kernels, x, weight, Some(bias), y).expect(PLANNED);
             });
@@ -185,7 +188,7 @@ impl Operation for Plan {
         let x = array((batch, inputs), x);
         dense::grad_bias(kernels, rows, dbias).expect(PLANNED);
         if self.shares_weights(batch) {
-            each_range((x, Axis(1)), (dweight, Axis(0)), self.least_inputs(), 0, &|_, x, dweight| {
+            each_range((x, Axis(1)), (dweight, Axis(0)), self.least(batch)[0], 0, &|_, x, dweight| {
                 dense::grad_weight(kernels, x, rows, dweight).expect(PLANNED);
             });
         } else {
@@ -195,7 +198,7 @@ impl Operation for Plan {
         let (weight, _) = self.parts(parameters);
         if self.shares_weights(batch) {
             let dx = array_mut((batch, inputs), dx);
-            each_range((weight, Axis(0)), (dx, Axis(1)), self.least_inputs(), 0, &|_, weight, dx| {
+            each_range((weight, Axis(0)), (dx, Axis(1)), self.least(batch)[0], 0, &|_, weight, dx| {
                 dense::grad_input(kernels, rows, weight, dx).expect(PLANNED);
             });
         } else {
