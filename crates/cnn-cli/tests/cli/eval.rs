@@ -1,4 +1,5 @@
 use crate::{cnn, folder};
+use layers::ndarray::Axis;
 use layers::{Dense, Flatten, Model, Network, NetworkSpec, Normalization};
 use std::fs;
 use std::path::Path;
@@ -85,7 +86,9 @@ fn the_models_normalization_is_used() {
         let path = folder.path().join("m");
         write_model(&path, [28, 28, 1], 10, normalization);
         let mut model = Model::load(&path).unwrap();
-        model.parameters.values_mut()[..784 * 10].iter_mut().step_by(10).for_each(|weight| *weight = 0.001);
+        let name = model.network.parts().next().unwrap().name.clone();
+        let mut weight = model.parameters.get_mut(&name).unwrap();
+        weight.index_axis_mut(Axis(1), 0).fill(0.001);
         model.save(&path).unwrap();
         let output = cnn(&folder, "eval m --limit 1 --progress json").expect_success();
         serde_json::from_str::<serde_json::Value>(&output).unwrap()["loss"].as_f64().unwrap()
