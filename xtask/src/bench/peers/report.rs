@@ -73,7 +73,7 @@ impl Report {
         fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
     }
 
-    /// Writes docs/benchmarks/<date>-<cpu>/.
+    /// Writes `docs/benchmarks/<date>-<cpu>/`.
     pub fn record(&self) -> Result<()> {
         let folder = below("docs/benchmarks").join(format!("{}-{}", self.date, slug(&self.cpu)));
         fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
