@@ -5,7 +5,7 @@
 //! `#[inline(always)]`, for only what is inlined into [`with_avx2`] or [`with_avx512`] is compiled with its instructions.
 
 use crate::Kernels;
-use crate::body::eight::Eight;
+use crate::body::eight::Eights;
 use crate::body::pack;
 use crate::kernels::Choice;
 #[cfg(target_arch = "x86_64")]
@@ -23,8 +23,8 @@ pub(crate) trait Isa {
     /// them, a body names them.
     type Vector: Copy;
 
-    /// Eight numbers, with a few instructions more.
-    type Eight: Eight;
+    /// Eight numbers or twice as many, with a few instructions more.
+    type Eights: Eights;
 
     /// The same instructions on registers half as long, or on the shortest.
     type Half: Isa;
@@ -61,7 +61,7 @@ impl Isa for Portable {
     }
 
     type Vector = [f32; 4];
-    type Eight = [f32; 8];
+    type Eights = [f32; 8];
     type Half = Self;
 
     #[inline(always)]
@@ -99,8 +99,8 @@ impl Isa for Portable {
 /// Makes an instruction set of x86 from its registers and the intrinsics for them.
 #[cfg(target_arch = "x86_64")]
 macro_rules! x86 {
-    ($(#[$doc:meta])* $name:ident: $lanes:literal in $vector:ident, half $half:ident, $splat:ident, $mul_add:ident,
-     $pack:ident) => {
+    ($(#[$doc:meta])* $name:ident: $lanes:literal in $vector:ident, eights in $eights:ident, half $half:ident,
+     $splat:ident, $mul_add:ident, $pack:ident) => {
         $(#[$doc])*
         struct $name;
 
@@ -116,7 +116,7 @@ macro_rules! x86 {
             }
 
             type Vector = x86_64::$vector;
-            type Eight = x86_64::__m256;
+            type Eights = x86_64::$eights;
             type Half = $half;
 
             #[inline(always)]
@@ -163,19 +163,19 @@ macro_rules! x86 {
 #[cfg(target_arch = "x86_64")]
 x86! {
     /// 512-bit vectors, and twice as many registers.
-    Avx512: 16 in __m512, half Avx2, _mm512_set1_ps, _mm512_fmadd_ps, avx512
+    Avx512: 16 in __m512, eights in __m512, half Avx2, _mm512_set1_ps, _mm512_fmadd_ps, avx512
 }
 
 #[cfg(target_arch = "x86_64")]
 x86! {
     /// 256-bit vectors and fused multiply-add.
-    Avx2: 8 in __m256, half Fma, _mm256_set1_ps, _mm256_fmadd_ps, avx2
+    Avx2: 8 in __m256, eights in __m256, half Fma, _mm256_set1_ps, _mm256_fmadd_ps, avx2
 }
 
 #[cfg(target_arch = "x86_64")]
 x86! {
     /// The same on 128 bits.
-    Fma: 4 in __m128, half Fma, _mm_set1_ps, _mm_fmadd_ps, avx2
+    Fma: 4 in __m128, eights in __m256, half Fma, _mm_set1_ps, _mm_fmadd_ps, avx2
 }
 
 /// One operation with its arguments, ready to run.

@@ -13,6 +13,7 @@
 
 use super::super::correlate::Correlation;
 use super::super::cover;
+use super::super::eight::Eights;
 use super::super::tile::{lanes, lanes_mut};
 use super::single;
 use crate::dispatch::{Body, Isa};
@@ -32,7 +33,7 @@ pub(crate) struct Forward<'a> {
 impl Forward<'_> {
     pub(crate) fn scratch(geometry: &ConvPool2dGeometry) -> usize {
         let own = ALIGNMENT + geometry.conv.forward_panels() + strip(geometry);
-        own.max(ALIGNMENT + single::forward_scratch(geometry))
+        own.max(ALIGNMENT + single::scratch(geometry))
     }
 }
 
@@ -43,7 +44,7 @@ impl Body for Forward<'_> {
         let inputs: usize = op.geometry.input_shape(1).into_iter().product();
         let outputs: usize = op.geometry.output_shape(1).into_iter().product();
         // Eight filters in less than a register would leave none for the weights.
-        let kernel = single::Kernel::of(&op.geometry).filter(|_| I::LANES >= 8);
+        let kernel = single::Kernel::of(&op.geometry, I::Eights::WINDOWS).filter(|_| I::LANES >= 8);
         // Those loops take one sample; the general ones pack the weights once for all. Both are called in one place
         // alone, for they are inlined there.
         let samples = if kernel.is_some() { 1 } else { (x.len() / inputs).max(1) };

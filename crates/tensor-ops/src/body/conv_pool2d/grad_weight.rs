@@ -16,6 +16,7 @@
 //! 3. The sums lie as [filter][kernel row][kernel column, channel], so that a run of them is contiguous too.
 //! 4. The strip fits into the first cache, where all filters find it.
 
+use super::super::eight::Eights;
 use super::single;
 use super::{Entries, LANES, Runs, Takers, add_runs, aligned, seen, transpose};
 use crate::dispatch::{Body, Isa};
@@ -79,7 +80,7 @@ impl GradWeight<'_> {
     pub(crate) fn scratch(geometry: &ConvPool2dGeometry) -> usize {
         let Plan { sums, strip, entries, counts, .. } = Plan::new(geometry);
         let own = LANES + sums + strip + entries + counts + Takers::scratch(geometry);
-        own.max(single::grad_weight_scratch(geometry))
+        own.max(single::scratch(geometry))
     }
 }
 
@@ -88,7 +89,7 @@ impl Body for GradWeight<'_> {
     fn run<I: Isa>(self) {
         let Self { op, x, dy, takes, dweight, mut dbias, scratch } = self;
         let geometry = &op.geometry;
-        if let Some(kernel) = single::Kernel::of(geometry) {
+        if let Some(kernel) = single::Kernel::of(geometry, I::Eights::WINDOWS) {
             let call = GradWeight { op, x, dy, takes, dweight, dbias, scratch };
             return single::grad_weight::<I>(kernel, call);
         }

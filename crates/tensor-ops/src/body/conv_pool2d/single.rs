@@ -18,12 +18,12 @@
 //! 3. The maximum and its place are found in registers; the convolution's output is never stored.
 //! 4. With `Ties::First` the gradient of a window meets one pixel a tap and filter, not four. Rows stored as vertical
 //!    pairs make the four candidates neighbours: one load, one permutation, one multiply-add.
-//! 5. The maximum ignores NaN. A sample or weights that could give one are left to the general loops.
+//! 5. A register of sixteen holds two windows, filter by filter. Their pixels stored side by side are one load.
+//! 6. The maximum ignores NaN. A sample or weights that could give one are left to the general loops.
 
 use super::forward::Forward;
 use super::grad_weight::GradWeight;
-use crate::body::eight::Eight;
-use crate::body::tile::{lanes, lanes_mut};
+use crate::body::eight::Eights;
 use crate::body::{Stretch, cover};
 use crate::dispatch::Isa;
 use crate::{ConvPool2dGeometry, Ties};
@@ -36,12 +36,13 @@ pub(super) enum Kernel {
 }
 
 impl Kernel {
-    /// The kernel, where this file's loops apply.
+    /// The kernel, where this file's loops apply for so many windows at once.
     #[inline(always)]
-    pub(super) fn of(geometry: &ConvPool2dGeometry) -> Option<Self> {
+    pub(super) fn of(geometry: &ConvPool2dGeometry, windows: usize) -> Option<Self> {
+        let [_, _, columns, _] = geometry.output_shape(1);
         match geometry.conv.weight_shape() {
-            [3, 3, 1, _] => Some(Self::Three),
-            [5, 5, 1, _] => Some(Self::Five),
+            [3, 3, 1, _] if columns >= windows => Some(Self::Three),
+            [5, 5, 1, _] if columns >= windows => Some(Self::Five),
             _ => None,
         }
     }
@@ -49,12 +50,12 @@ impl Kernel {
 
 /// The input that the windows see, zeros in the padding included.
 #[derive(Clone, Copy)]
-struct Image {
+struct Seen {
     rows: usize,
     columns: usize,
 }
 
-impl Image {
+impl Seen {
     #[inline(always)]
     fn new(geometry: &ConvPool2dGeometry) -> Self {
         let [_, rows, columns, _] = geometry.output_shape(1);
@@ -67,22 +68,18 @@ impl Image {
     }
 }
 
-/// Numbers of scratch for the forward pass.
-pub(super) fn forward_scratch(geometry: &ConvPool2dGeometry) -> usize {
-    Kernel::of(geometry).map_or(0, |_| Image::new(geometry).len())
-}
-
-/// Numbers of scratch for the gradient.
-pub(super) fn grad_weight_scratch(geometry: &ConvPool2dGeometry) -> usize {
-    Kernel::of(geometry).map_or(0, |_| 3 * Image::new(geometry).len())
+/// Numbers of scratch for the forward pass, and for the gradient.
+pub(super) fn scratch(geometry: &ConvPool2dGeometry) -> usize {
+    let [_, rows, columns, _] = geometry.input_shape(1);
+    Kernel::of(geometry, 1).map_or(0, |_| 3 * Seen::new(geometry).len().max(rows * columns))
 }
 
 /// One sample; or nothing, and `false`, where a sum might be NaN.
 #[inline(always)]
 pub(super) fn forward<I: Isa>(kernel: Kernel, call: &mut Forward) -> bool {
     match kernel {
-        Kernel::Three => forward_sized::<I, 3, 4>(call),
-        Kernel::Five => forward_sized::<I, 5, 6>(call),
+        Kernel::Three => forward_sized::<I::Eights, 3, 4>(call),
+        Kernel::Five => forward_sized::<I::Eights, 5, 6>(call),
     }
 }
 
@@ -101,99 +98,135 @@ pub(super) fn grad_weight<I: Isa>(kernel: Kernel, call: GradWeight) {
         let dbias = dbias.as_deref_mut();
         let call = GradWeight { op, x, dy, takes, dweight, dbias, scratch };
         match kernel {
-            Kernel::Three => grad_weight_sized::<I, 3, 4, 8>(call),
-            Kernel::Five => grad_weight_sized::<I, 5, 6, 12>(call),
+            Kernel::Three => grad_weight_sized::<I::Eights, 3, 4>(call),
+            Kernel::Five => grad_weight_sized::<I::Eights, 5, 6>(call),
         }
     }
 }
 
-/// Copies what the windows see of a sample; where that is the sample itself, there is nothing to copy.
-#[inline(always)]
-fn image<'a>(geometry: &ConvPool2dGeometry, x: &'a [f32], scratch: &'a mut [f32]) -> (&'a [f32], usize) {
-    let (rows, columns) = (&geometry.conv.rows, &geometry.conv.columns);
-    let seen = Image::new(geometry);
-    if rows.before == 0 && columns.before == 0 && seen.rows <= rows.input && seen.columns <= columns.input {
-        return (x, columns.input);
+/// Pixels in rows of `width`.
+#[derive(Clone, Copy)]
+struct Image<'a> {
+    pixels: &'a [f32],
+    width: usize,
+}
+
+impl<'a> Image<'a> {
+    /// What the windows see of a sample; where that is the sample itself, nothing is copied.
+    #[inline(always)]
+    fn new(geometry: &ConvPool2dGeometry, x: &'a [f32], scratch: &'a mut [f32]) -> Self {
+        let (rows, columns) = (&geometry.conv.rows, &geometry.conv.columns);
+        let seen = Seen::new(geometry);
+        if rows.before == 0 && columns.before == 0 && seen.rows <= rows.input && seen.columns <= columns.input
+        {
+            return Self { pixels: x, width: columns.input };
+        }
+        let image = &mut scratch[..seen.len()];
+        image.fill(0.0);
+        let width = columns.input.min(seen.columns.saturating_sub(columns.before));
+        let lines = image.chunks_exact_mut(seen.columns).skip(rows.before);
+        for (line, x) in lines.zip(x.chunks_exact(columns.input)) {
+            line[columns.before..columns.before + width].copy_from_slice(&x[..width]);
+        }
+        Self { pixels: image, width: seen.columns }
     }
-    let image = &mut scratch[..seen.len()];
-    image.fill(0.0);
-    let width = columns.input.min(seen.columns.saturating_sub(columns.before));
-    let lines = image.chunks_exact_mut(seen.columns).skip(rows.before);
-    for (line, x) in lines.zip(x.chunks_exact(columns.input)) {
-        line[columns.before..columns.before + width].copy_from_slice(&x[..width]);
+
+    /// The same with each pixel beside the one that lies `distance` behind it.
+    #[inline(always)]
+    fn paired<E: Eights>(self, seen: Seen, distance: usize, pairs: &'a mut [f32]) -> Self {
+        let count = (seen.rows - 1) * self.width + seen.columns - distance;
+        let (first, second) = (&self.pixels[..count], &self.pixels[distance..][..count]);
+        let (firsts, firsts_left) = first.as_chunks::<8>();
+        let (seconds, seconds_left) = second.as_chunks::<8>();
+        let (both, both_left) = pairs[..2 * count].as_chunks_mut::<16>();
+        for ((first, second), both) in firsts.iter().zip(seconds).zip(both) {
+            E::interleave(first, second, both);
+        }
+        for ((first, second), both) in firsts_left.iter().zip(seconds_left).zip(both_left.chunks_mut(2)) {
+            both.copy_from_slice(&[*first, *second]);
+        }
+        Self { pixels: pairs, width: 2 * self.width }
     }
-    (image, seen.columns)
+
+    /// The pixels of all windows of `E` side by side.
+    #[inline(always)]
+    fn by_windows<E: Eights>(self, seen: Seen, pairs: &'a mut [f32]) -> Self {
+        match E::WINDOWS {
+            1 => self,
+            _ => self.paired::<E>(seen, 2, pairs),
+        }
+    }
+
+    /// `R` rows from `row` on, of `len` numbers each.
+    #[inline(always)]
+    fn rows<const R: usize>(self, row: usize, len: usize) -> [&'a [f32]; R] {
+        let mut rows = [&self.pixels[..0]; R];
+        for r in 0..R {
+            rows[r] = &self.pixels[(row + r) * self.width..][..len];
+        }
+        rows
+    }
 }
 
 /// The weights of eight filters, or of all where they are fewer: then the other lanes are zeros.
 #[inline(always)]
-fn load<I: Isa, const K: usize>(weight: &[f32], filters: usize, start: usize) -> [[I::Eight; K]; K] {
-    let mut weights = [[I::Eight::splat(0.0); K]; K];
+fn load<E: Eights, const K: usize>(weight: &[f32], filters: usize, start: usize) -> [[E; K]; K] {
+    let mut weights = [[E::splat(0.0); K]; K];
     for ky in 0..K {
         for kx in 0..K {
             let row = &weight[(ky * K + kx) * filters + start..];
-            weights[ky][kx] = I::Eight::load(eight(&row[..filters.min(8)], &mut [0.0; 8]));
+            weights[ky][kx] = E::load([eight(&row[..filters.min(8)], &mut [0.0; 8]); 2]);
         }
     }
     weights
 }
 
-/// The first eight of some values; where there are less, those in `spare`.
+/// The first eight of some values; where there are less, those in `spare`. Element by element: around a call, every
+/// register of the loop would go to memory.
 #[inline(always)]
 fn eight<'a, T: Copy>(values: &'a [T], spare: &'a mut [T; 8]) -> &'a [T; 8] {
-    match values.first_chunk() {
-        Some(eight) => eight,
-        None => {
-            spare[..values.len()].copy_from_slice(values);
-            spare
+    if let Some(eight) = values.first_chunk() {
+        return eight;
+    }
+    for l in 0..8 {
+        if let Some(value) = values.get(l) {
+            spare[l] = *value;
         }
     }
-}
-
-/// Writes eight values, or the first `count` where no more fit. What goes beyond `count` is written before its own
-/// window is.
-#[inline(always)]
-fn put<I: Isa>(values: &mut [f32], eight: I::Eight, count: usize) {
-    match values.first_chunk_mut() {
-        Some(to) => eight.store(to),
-        None => {
-            let mut spare = [0.0; 8];
-            eight.store(&mut spare);
-            values[..count].copy_from_slice(&spare[..count]);
-        }
-    }
+    spare
 }
 
 /// Kernels of `K` × `K`, patches of `P` × `P`.
 #[inline(always)]
-fn forward_sized<I: Isa, const K: usize, const P: usize>(call: &mut Forward) -> bool {
+fn forward_sized<E: Eights, const K: usize, const P: usize>(call: &mut Forward) -> bool {
     let geometry = &call.op.geometry;
     let [_, rows, columns, filters] = geometry.output_shape(1);
-    let (x, width) = image(geometry, call.x, call.scratch);
+    let seen = Seen::new(geometry);
+    let (scratch, pairs) = call.scratch.split_at_mut(seen.len());
+    let image = Image::new(geometry, call.x, scratch);
     let (first, relu) = (call.op.ties == Ties::First, call.op.relu);
-    if !(is_tame(x) && is_tame(call.weight) && is_tame(call.bias.unwrap_or(&[]))) {
+    if !(is_tame(call.x) && is_tame(call.weight) && is_tame(call.bias.unwrap_or(&[]))) {
         return false;
     }
+    let image = image.by_windows::<E>(seen, pairs);
     for block in cover(filters, if filters < 8 { [filters] } else { [8] }) {
-        let weights = load::<I, K>(call.weight, filters, block.start);
-        let mut bias = I::Eight::splat(0.0);
+        let weights = load::<E, K>(call.weight, filters, block.start);
+        let mut bias = E::splat(0.0);
         if let Some(values) = call.bias {
-            bias = I::Eight::load(eight(&values[block.start..], &mut [0.0; 8]));
+            bias = E::load([eight(&values[block.start..], &mut [0.0; 8]); 2]);
         }
         for wy in 0..rows {
-            let mut patch_rows = [&x[..0]; P];
-            for r in 0..P {
-                patch_rows[r] = &x[(2 * wy + r) * width..][..2 * columns + K - 1];
-            }
+            let patch_rows = image.rows::<P>(2 * wy, E::WINDOWS * (2 * (columns - E::WINDOWS) + P));
             let at = wy * columns * filters + block.start;
             let y = &mut call.y[at..];
             let mut takes = call.takes.as_mut().map(|takes| &mut takes[at..]);
-            for wx in 0..columns {
+            for at in (0..columns).step_by(E::WINDOWS) {
+                let window = at.min(columns - E::WINDOWS);
                 let mut z = [bias; 4];
                 for r in 0..P {
-                    let pixels = lanes::<P>(&patch_rows[r][2 * wx..]);
+                    let pixels = &patch_rows[r][2 * E::WINDOWS * window..][..P * E::WINDOWS];
                     for c in 0..P {
-                        let pixel = I::Eight::splat(pixels[c]);
+                        let pixel = E::pixels(&pixels[c * E::WINDOWS..]);
                         for (place, [ty, tx]) in PLACES {
                             if r >= ty && r - ty < K && c >= tx && c - tx < K {
                                 z[place] = pixel.mul_add(weights[r - ty][c - tx], z[place]);
@@ -202,15 +235,13 @@ fn forward_sized<I: Isa, const K: usize, const P: usize>(call: &mut Forward) -> 
                     }
                 }
                 let best = z[0].max(z[1]).max(z[2].max(z[3]));
-                let top = if relu { best.max(I::Eight::splat(0.0)) } else { best };
-                put::<I>(&mut y[wx * filters..], top, filters);
+                let at = window * filters;
+                let top = if relu { best.max(E::splat(0.0)) } else { best };
+                top.store(filters, &mut y[at..]);
                 if let Some(takes) = &mut takes {
-                    let winners = I::Eight::winners(z, best, first, relu);
-                    let takes = &mut takes[wx * filters..];
-                    match takes.first_chunk_mut() {
-                        Some(to) => *to = winners,
-                        None => takes[..filters].copy_from_slice(&winners[..filters]),
-                    }
+                    // The least number above 0 that takes a gradient.
+                    let best = if relu { best.max(E::splat(f32::from_bits(1))) } else { best };
+                    E::store_winners(z, best, first, filters, &mut takes[at..]);
                 }
             }
         }
@@ -235,56 +266,50 @@ fn is_tame(values: &[f32]) -> bool {
 /// The places of a window, row-major, each with its row and column.
 const PLACES: [(usize, [usize; 2]); 4] = [(0, [0, 0]), (1, [0, 1]), (2, [1, 0]), (3, [1, 1])];
 
-/// One sample's gradients, added to the others': kernels of `K` × `K`, patches of `P` × `P`, their rows `Q` = 2 · `P`
-/// numbers in pairs.
+/// One sample's gradients, added to the others': kernels of `K` × `K`, patches of `P` × `P`.
 #[inline(always)]
-fn grad_weight_sized<I: Isa, const K: usize, const P: usize, const Q: usize>(mut call: GradWeight) {
-    let geometry = &call.op.geometry;
+fn grad_weight_sized<E: Eights, const K: usize, const P: usize>(call: GradWeight) {
+    let GradWeight { op, x, dy, takes, dweight, mut dbias, scratch } = call;
+    let geometry = &op.geometry;
     let [_, rows, columns, filters] = geometry.output_shape(1);
-    let seen = Image::new(geometry);
-    let (scratch, pairs) = call.scratch.split_at_mut(seen.len());
-    let (x, width) = image(geometry, call.x, scratch);
-    let first = call.op.ties == Ties::First;
-    if first {
-        pair_rows(seen, x, width, pairs);
-    }
+    let seen = Seen::new(geometry);
+    let (scratch, pairs) = scratch.split_at_mut(seen.len());
+    let image = Image::new(geometry, x, scratch);
+    let first = op.ties == Ties::First;
+    let image = match first {
+        // Each pixel beside the one below it.
+        true => image.paired::<E>(seen, image.width, pairs),
+        false => image.by_windows::<E>(seen, pairs),
+    };
+    let mut spare = Spare::default();
     for block in cover(filters, if filters < 8 { [filters] } else { [8] }) {
-        let mut sums = [[I::Eight::splat(0.0); K]; K];
+        let mut sums = [[E::splat(0.0); K]; K];
         for wy in 0..rows {
-            let at = wy * columns * filters + block.start;
-            let (dy, takes) = (&call.dy[at..], &call.takes[at..]);
+            let outputs = Outputs::new(dy, takes, wy * columns, filters, block);
             if first {
-                let mut pair_rows = [&pairs[..0]; K];
-                for r in 0..K {
-                    pair_rows[r] = &pairs[(2 * wy + r) * 2 * seen.columns..][..2 * seen.columns];
-                }
-                for wx in 0..columns {
-                    let (mut spare, mut spare_takes) = ([0.0; 8], [0; 8]);
-                    let dy = eight(&dy[wx * filters..], &mut spare);
-                    let takes = eight(&takes[wx * filters..], &mut spare_takes);
-                    let (gradient, place) = I::Eight::taken(dy, takes);
+                let pair_rows = image.rows::<K>(2 * wy, 4 * columns + 2 * (K - 1));
+                for at in (0..columns).step_by(E::WINDOWS) {
+                    let window = at.min(columns - E::WINDOWS);
+                    let (dy, takes) = outputs.at::<E>(window, at, &mut spare);
+                    let (gradient, place) = E::taken(dy, takes);
                     for ky in 0..K {
-                        let pixels = lanes::<Q>(&pair_rows[ky][4 * wx..]);
+                        let pixels = &pair_rows[ky][4 * window..][..2 * (K - 1) + 4 * E::WINDOWS];
                         for kx in 0..K {
-                            let pixel = I::Eight::pick(lanes(&pixels[2 * kx..]), place);
+                            let pixel = E::pick(&pixels[2 * kx..], place);
                             sums[ky][kx] = pixel.mul_add(gradient, sums[ky][kx]);
                         }
                     }
                 }
             } else {
-                let mut patch_rows = [&x[..0]; P];
-                for r in 0..P {
-                    patch_rows[r] = &x[(2 * wy + r) * width..][..2 * columns + K - 1];
-                }
-                for wx in 0..columns {
-                    let (mut spare, mut spare_takes) = ([0.0; 8], [0; 8]);
-                    let dy = eight(&dy[wx * filters..], &mut spare);
-                    let takes = eight(&takes[wx * filters..], &mut spare_takes);
-                    let gradients = I::Eight::taken_by_all(dy, takes);
+                let patch_rows = image.rows::<P>(2 * wy, E::WINDOWS * (2 * (columns - E::WINDOWS) + P));
+                for at in (0..columns).step_by(E::WINDOWS) {
+                    let window = at.min(columns - E::WINDOWS);
+                    let (dy, takes) = outputs.at::<E>(window, at, &mut spare);
+                    let gradients = E::taken_by_all(dy, takes);
                     for r in 0..P {
-                        let pixels = lanes::<P>(&patch_rows[r][2 * wx..]);
+                        let pixels = &patch_rows[r][2 * E::WINDOWS * window..][..P * E::WINDOWS];
                         for c in 0..P {
-                            let pixel = I::Eight::splat(pixels[c]);
+                            let pixel = E::pixels(&pixels[c * E::WINDOWS..]);
                             for (place, [ty, tx]) in PLACES {
                                 if r >= ty && r - ty < K && c >= tx && c - tx < K {
                                     let sum = &mut sums[r - ty][c - tx];
@@ -296,62 +321,70 @@ fn grad_weight_sized<I: Isa, const K: usize, const P: usize, const Q: usize>(mut
                 }
             }
         }
-        if let Some(dbias) = call.dbias.as_deref_mut() {
+        if let Some(dbias) = &mut dbias {
             // By itself: beside the others, this sum would have no register.
-            let mut bias = I::Eight::splat(0.0);
-            for window in 0..rows * columns {
-                let at = window * filters + block.start;
-                let (mut spare, mut spare_takes) = ([0.0; 8], [0; 8]);
-                let (dy, takes) =
-                    (eight(&call.dy[at..], &mut spare), eight(&call.takes[at..], &mut spare_takes));
-                let [a, b, c, d] = I::Eight::taken_by_all(dy, takes);
-                bias = bias.add(a.add(b)).add(c.add(d));
+            let mut bias = E::splat(0.0);
+            for wy in 0..rows {
+                let outputs = Outputs::new(dy, takes, wy * columns, filters, block);
+                for at in (0..columns).step_by(E::WINDOWS) {
+                    let window = at.min(columns - E::WINDOWS);
+                    let (dy, takes) = outputs.at::<E>(window, at, &mut spare);
+                    let [a, b, c, d] = E::taken_by_all(dy, takes);
+                    bias = bias.add(a.add(b)).add(c.add(d));
+                }
             }
-            add_to::<I>(dbias, bias, block, filters, 0);
+            add_to(dbias, bias.sum(), block, filters, 0);
         }
         for ky in 0..K {
             for kx in 0..K {
-                add_to::<I>(call.dweight, sums[ky][kx], block, filters, ky * K + kx);
+                add_to(dweight, sums[ky][kx].sum(), block, filters, ky * K + kx);
             }
         }
     }
 }
 
-/// Writes each pixel beside the one below it.
-#[inline(always)]
-fn pair_rows(seen: Image, x: &[f32], width: usize, pairs: &mut [f32]) {
-    for row in 0..seen.rows - 1 {
-        let (upper, lower) = (&x[row * width..][..seen.columns], &x[(row + 1) * width..][..seen.columns]);
-        let pairs = &mut pairs[2 * row * seen.columns..][..2 * seen.columns];
-        for stretch in cover(seen.columns, [1, 4, 8]) {
-            let (upper, lower) = (&upper[stretch.start..], &lower[stretch.start..]);
-            let pairs = &mut pairs[2 * stretch.start..];
-            match stretch.width {
-                8 => interleave::<8, 16>(upper, lower, pairs),
-                4 => interleave::<4, 8>(upper, lower, pairs),
-                _ => interleave::<1, 2>(upper, lower, pairs),
-            }
-        }
+/// What reaches the windows from one on, of a block of filters.
+#[derive(Clone, Copy)]
+struct Outputs<'a> {
+    dy: &'a [f32],
+    takes: &'a [u8],
+    filters: usize,
+}
+
+impl<'a> Outputs<'a> {
+    #[inline(always)]
+    fn new(dy: &'a [f32], takes: &'a [u8], window: usize, filters: usize, block: Stretch) -> Self {
+        let at = window * filters + block.start;
+        Self { dy: &dy[at..], takes: &takes[at..], filters }
+    }
+
+    /// The gradients of the windows from one on, and which places take them: none of one before `fresh`.
+    #[inline(always)]
+    fn at<'b, E: Eights>(
+        &'b self,
+        window: usize,
+        fresh: usize,
+        spare: &'b mut Spare,
+    ) -> ([&'b [f32; 8]; 2], [&'b [u8; 8]; 2]) {
+        let Spare { dy: [dy_a, dy_b], takes: [takes_a, takes_b] } = spare;
+        let at = window * self.filters;
+        let next = at + (E::WINDOWS - 1) * self.filters;
+        let dy = [eight(&self.dy[at..], dy_a), eight(&self.dy[next..], dy_b)];
+        let takes_a = if window < fresh { &[0; 8] } else { eight(&self.takes[at..], takes_a) };
+        (dy, [takes_a, eight(&self.takes[next..], takes_b)])
     }
 }
 
-/// Writes `L` numbers of each side by side: `M` = 2 · `L`.
-#[inline(always)]
-fn interleave<const L: usize, const M: usize>(upper: &[f32], lower: &[f32], to: &mut [f32]) {
-    let (upper, lower) = (*lanes::<L>(upper), *lanes::<L>(lower));
-    let mut pairs = [0.0; M];
-    for l in 0..L {
-        pairs[2 * l] = upper[l];
-        pairs[2 * l + 1] = lower[l];
-    }
-    *lanes_mut(to) = pairs;
+/// Room for the last outputs, where they are less than eight.
+#[derive(Default)]
+struct Spare {
+    dy: [[f32; 8]; 2],
+    takes: [[u8; 8]; 2],
 }
 
 /// Adds a block's sums to a row of as many numbers as there are filters, but for those that an earlier block has added.
 #[inline(always)]
-fn add_to<I: Isa>(to: &mut [f32], sums: I::Eight, block: Stretch, filters: usize, row: usize) {
-    let mut values = [0.0; 8];
-    sums.store(&mut values);
+fn add_to(to: &mut [f32], sums: [f32; 8], block: Stretch, filters: usize, row: usize) {
     let to = &mut to[row * filters + block.start..][..block.width];
-    to.iter_mut().zip(values).skip(block.skip).for_each(|(to, value)| *to += value);
+    to.iter_mut().zip(sums).skip(block.skip).for_each(|(to, sum)| *to += sum);
 }
