@@ -14,6 +14,8 @@ use std::ops::Range;
 pub(crate) struct Chain {
     nodes: Vec<Node>,
     output: Shape,
+    /// The most numbers of a sample between two operations.
+    widest: usize,
     parameter_count: usize,
     statistic_count: usize,
 }
@@ -21,6 +23,8 @@ pub(crate) struct Chain {
 #[derive(Debug)]
 struct Node {
     operation: Box<dyn Operation>,
+    /// Numbers of a sample behind it; 0 behind the last, whose output is the chain's.
+    behind: usize,
     /// The place in the spec of the layer, or of the layers that run as one; parameters have the first one's name.
     layers: Range<usize>,
     /// Its part of the chain's parameters.
@@ -32,7 +36,8 @@ struct Node {
 impl Chain {
     /// Plans `layers` on an input of this shape. A layer that only renames a shape leaves no operation behind.
     pub fn plan(layers: &[Layer], input: Shape, context: &mut Context) -> Result<Self> {
-        let mut chain = Self { nodes: Vec::new(), output: input, parameter_count: 0, statistic_count: 0 };
+        let mut chain =
+            Self { nodes: Vec::new(), output: input, widest: 0, parameter_count: 0, statistic_count: 0 };
         let mut index = 0;
         while index < layers.len() {
             let input = chain.output;
@@ -49,10 +54,15 @@ impl Chain {
                 let parameters = place(&operation.parameters(), &mut chain.parameter_count)?;
                 let statistics = place(&operation.statistics(), &mut chain.statistic_count)?;
                 let layers = index..index + layers_in_one;
-                chain.nodes.push(Node { operation, layers, parameters, statistics });
+                let behind = operation.output().len();
+                chain.nodes.push(Node { operation, behind, layers, parameters, statistics });
             }
             index += layers_in_one;
         }
+        if let Some(last) = chain.nodes.last_mut() {
+            last.behind = 0;
+        }
+        chain.widest = chain.nodes.iter().map(|node| node.behind).max().unwrap_or(0);
         Ok(chain)
     }
 
@@ -85,20 +95,6 @@ impl Chain {
         self.statistic_count
     }
 
-    /// Numbers of the batch behind `node`, where another one follows.
-    fn between(&self, batch: usize, node: &Node) -> usize {
-        if self.is_last(node) { 0 } else { batch * node.operation.output().len() }
-    }
-
-    fn is_last(&self, node: &Node) -> bool {
-        self.nodes.last().is_some_and(|last| last.layers == node.layers)
-    }
-
-    /// The largest batch between two operations.
-    fn widest(&self, batch: usize) -> usize {
-        self.nodes.iter().map(|node| self.between(batch, node)).max().unwrap_or(0)
-    }
-
     /// The specs of all nodes, each name behind its layer's index.
     fn specs(&self, of: impl Fn(&dyn Operation) -> Vec<ParameterSpec>) -> Vec<ParameterSpec> {
         let named = |node: &Node| {
@@ -123,17 +119,17 @@ impl Chain {
             scratch,
             wide,
         } = pass;
-        let (turns, scratch) = scratch.split_at_mut(2 * self.widest(batch));
-        let (mut from, mut to) = turns.split_at_mut(self.widest(batch));
+        let (turns, scratch) = scratch.split_at_mut(2 * batch * self.widest);
+        let (mut from, mut to) = turns.split_at_mut(batch * self.widest);
         let (mut y, mut saved) = (y, &saved[..self.saved(batch)]);
         for (place, node) in self.nodes.iter().enumerate().rev() {
             let before = place.checked_sub(1).map(|place| &self.nodes[place]);
-            saved = &saved[..saved.len() - self.between(batch, node)];
+            saved = &saved[..saved.len() - batch * node.behind];
             let (rest, own) = saved.split_at(saved.len() - node.operation.saved(batch));
-            let x = before.map_or(x, |before| &rest[rest.len() - self.between(batch, before)..]);
-            let dy = if self.is_last(node) { dy } else { &from[..self.between(batch, node)] };
+            let x = before.map_or(x, |before| &rest[rest.len() - batch * before.behind..]);
+            let dy = if node.behind == 0 { dy } else { &from[..batch * node.behind] };
             let dx = match before {
-                Some(before) => Some(&mut to[..self.between(batch, before)]),
+                Some(before) => Some(&mut to[..batch * before.behind]),
                 None => dx.as_deref_mut(),
             };
             let pass = Backward {
@@ -193,7 +189,7 @@ impl Operation for Chain {
     }
 
     fn saved(&self, batch: usize) -> usize {
-        let numbers = |node: &Node| node.operation.saved(batch) + self.between(batch, node);
+        let numbers = |node: &Node| node.operation.saved(batch) + batch * node.behind;
         self.nodes.iter().map(numbers).sum()
     }
 
@@ -203,7 +199,7 @@ impl Operation for Chain {
 
     fn backward_scratch(&self, batch: usize) -> usize {
         let own = self.nodes.iter().map(|node| node.operation.backward_scratch(batch)).max().unwrap_or(0);
-        2 * self.widest(batch) + own
+        2 * batch * self.widest + own
     }
 
     fn wide_scratch(&self, batch: usize) -> usize {
@@ -238,8 +234,8 @@ impl Operation for Chain {
         let (mut y, mut saved) = (Some(y), saved);
         for node in &self.nodes {
             let (own, rest) = saved.split_at_mut(node.operation.saved(batch));
-            let (between, rest) = rest.split_at_mut(self.between(batch, node));
-            let y = if self.is_last(node) { y.take().expect("one node is the last") } else { between };
+            let (between, rest) = rest.split_at_mut(batch * node.behind);
+            let y = if node.behind == 0 { y.take().expect("one node is the last") } else { between };
             node.operation.forward(Forward {
                 batch,
                 mode,
@@ -268,7 +264,7 @@ impl Operation for Chain {
         for node in &self.nodes {
             let (own, rest) = saved.split_at(node.operation.saved(batch));
             node.operation.settle(batch, own, &mut statistics[node.statistics.clone()]);
-            saved = &rest[self.between(batch, node)..];
+            saved = &rest[batch * node.behind..];
         }
     }
 

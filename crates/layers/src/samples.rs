@@ -1,5 +1,6 @@
 //! Labelled images: where training and judging take them from.
 
+use crate::layer::array;
 use crate::parallel::for_rows;
 use crate::random::{Purpose, stream};
 use crate::{Error, Network, Result, Shape};
@@ -24,6 +25,11 @@ pub trait Samples: Sync {
 
     /// Writes the image of a sample, as the network is to see it.
     fn image(&self, index: usize, x: &mut [f32]);
+
+    /// The same numbers, where they are kept as such: a batch of one sample is then not copied.
+    fn kept(&self, _index: usize) -> Option<&[f32]> {
+        None
+    }
 }
 
 /// Samples in memory: images (sample, row, column, channel) and a label each.
@@ -64,6 +70,10 @@ impl Samples for Images<'_> {
 
     fn image(&self, index: usize, x: &mut [f32]) {
         x.iter_mut().zip(self.images.index_axis(Axis(0), index)).for_each(|(x, v)| *x = *v);
+    }
+
+    fn kept(&self, index: usize) -> Option<&[f32]> {
+        self.images.index_axis(Axis(0), index).to_slice()
     }
 }
 
@@ -132,6 +142,10 @@ impl Samples for Subset<'_> {
     fn image(&self, index: usize, x: &mut [f32]) {
         self.samples.image(self.indices[index], x);
     }
+
+    fn kept(&self, index: usize) -> Option<&[f32]> {
+        self.samples.kept(self.indices[index])
+    }
 }
 
 /// Fails where the samples do not fit the network.
@@ -168,7 +182,19 @@ impl Batch {
     }
 
     /// Takes the samples at `indices`.
-    pub fn gather(&mut self, samples: &dyn Samples, indices: &[usize]) -> (ArrayView4<'_, f32>, &[usize]) {
+    pub fn gather<'a>(
+        &'a mut self,
+        samples: &'a dyn Samples,
+        indices: &[usize],
+    ) -> (ArrayView4<'a, f32>, &'a [usize]) {
+        if let [index] = *indices
+            && let Some(image) = samples.kept(index)
+        {
+            let [rows, columns, channels] = self.shape;
+            self.labels.clear();
+            self.labels.push(samples.label(index));
+            return (array((1, rows, columns, channels), image), &self.labels);
+        }
         self.gather_changed(samples, indices, |_, _, _| ())
     }
 
@@ -188,7 +214,6 @@ impl Batch {
             samples.image(indices[row], x);
             change(indices[row], x, scratch);
         });
-        let x = ArrayView4::from_shape((count, *rows, *columns, *channels), x);
-        (x.expect("the buffer has this many numbers"), labels)
+        (array((count, *rows, *columns, *channels), x), labels)
     }
 }

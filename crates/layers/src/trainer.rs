@@ -343,10 +343,13 @@ impl<'a> Trainer<'a> {
 
         let samples = order.chunks(config.batch_size).nth(steps).expect("the epoch has this step");
         let augmentation = &config.augmentation;
-        let (x, labels) = batch.gather_changed(*train, samples, |sample, x, scratch| {
-            let mut rng = stream(config.seed, Purpose::Augment { epoch: epochs, sample });
-            augmentation.apply(train.shape(), &mut rng, x, scratch);
-        });
+        let (x, labels) = match augmentation.is_empty() {
+            true => batch.gather(*train, samples),
+            false => batch.gather_changed(*train, samples, |sample, x, scratch| {
+                let mut rng = stream(config.seed, Purpose::Augment { epoch: epochs, sample });
+                augmentation.apply(train.shape(), &mut rng, x, scratch);
+            }),
+        };
         let draw = Draw { seed: config.seed, step: index };
         let TrainConfig { loss, optimizer, clip_norm, .. } = config;
         let update = Update { loss, optimizer, learning_rate, clip_norm: *clip_norm, draw };

@@ -293,3 +293,40 @@ fn buffers_fit_every_smaller_batch() {
         }
     }
 }
+
+/// Samples that hand out copies alone.
+struct Copies<'a>(Images<'a>);
+
+impl Samples for Copies<'_> {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn shape(&self) -> [usize; 3] {
+        self.0.shape()
+    }
+
+    fn label(&self, index: usize) -> usize {
+        self.0.label(index)
+    }
+
+    fn image(&self, index: usize, x: &mut [f32]) {
+        self.0.image(index, x);
+    }
+}
+
+#[test]
+fn an_image_that_is_kept_is_trained_on_like_its_copy() {
+    let network = Network::new(&"9x9: conv 6 3 relu, maxpool 2, dense 2".parse().unwrap()).unwrap();
+    let (x, labels) = bars();
+    let kept = Images::new(x.view(), &labels).unwrap();
+    assert!(kept.kept(3).is_some() && Copies(kept).kept(3).is_none());
+    let train = |samples: &dyn Samples| {
+        let config = TrainConfig { epochs: 1, batch_size: 1, ..TrainConfig::default() };
+        let state = TrainState::new(&config, network.initial_parameters(1)).unwrap();
+        let mut trainer = Trainer::new(&network, config, samples, None, state).unwrap();
+        trainer.run(|_, _| ControlFlow::Continue(())).unwrap();
+        trainer.into_state().parameters
+    };
+    assert_eq!(train(&kept).values(), train(&Copies(kept)).values());
+}

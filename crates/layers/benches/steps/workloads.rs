@@ -123,6 +123,10 @@ impl Samples for Digits {
         let image = self.images.index_axis(Axis(0), index);
         x.copy_from_slice(image.to_slice().expect("images are contiguous"));
     }
+
+    fn kept(&self, index: usize) -> Option<&[f32]> {
+        self.images.index_axis(Axis(0), index).to_slice()
+    }
 }
 
 impl Workload {
