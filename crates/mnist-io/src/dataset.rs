@@ -15,6 +15,10 @@ pub struct Dataset {
     images: Vec<u8>,
     shape: [usize; 3],
     labels: Vec<usize>,
+    /// Above every label.
+    classes: usize,
+    /// None, or one a class.
+    class_names: Vec<String>,
 }
 
 /// The two parts that a set of the MNIST family comes in.
@@ -57,7 +61,32 @@ impl Dataset {
         for (index, &label) in labels.iter().enumerate() {
             check_label(i64::try_from(label).unwrap_or(i64::MAX), index, Path::new("labels"))?;
         }
-        Ok(Self { images, shape, labels })
+        let classes = labels.iter().max().map_or(0, |&label| label + 1);
+        Ok(Self { images, shape, labels, classes, class_names: Vec::new() })
+    }
+
+    /// Names the classes, all of them and in their order: there are then as many classes as names.
+    ///
+    /// ```
+    /// # fn main() -> mnist_io::Result<()> {
+    /// use mnist_io::Dataset;
+    ///
+    /// let set = Dataset::new(vec![0; 3], [1, 1, 1], vec![2, 0, 2])?.with_class_names(["cat", "cow", "dog"])?;
+    /// assert_eq!((set.class_names()[set.label(0)].as_str(), set.class_counts()), ("dog", vec![1, 0, 2]));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// A label that is left without a name.
+    pub fn with_class_names<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Result<Self> {
+        let names: Vec<String> = names.into_iter().map(N::into).collect();
+        let beyond = self.labels.iter().position(|&label| label >= names.len());
+        if let Some(index) = beyond {
+            let (path, classes, found) = ("labels".into(), names.len(), self.labels[index]);
+            return Err(Error::Unnamed { path, index, classes, found });
+        }
+        (self.classes, self.class_names) = (names.len(), names);
+        Ok(self)
     }
 
     /// Loads a split from a folder that holds a set of the MNIST family under its usual names: for
@@ -129,9 +158,38 @@ impl Dataset {
         self.shape
     }
 
-    /// The number of classes: the largest label + 1, or 0 without images.
+    /// The number of classes: as many as have names, and without names the largest label + 1 of the set as it was
+    /// made.
     pub fn classes(&self) -> usize {
-        self.labels.iter().max().map_or(0, |&label| label + 1)
+        self.classes
+    }
+
+    /// What the classes are called: a name for each, or none at all.
+    pub fn class_names(&self) -> &[String] {
+        &self.class_names
+    }
+
+    /// How many images there are of each class.
+    pub fn class_counts(&self) -> Vec<usize> {
+        let mut counts = vec![0; self.classes];
+        self.labels.iter().for_each(|&label| counts[label] += 1);
+        counts
+    }
+
+    /// Mean and standard deviation of all pixels, as [`Normalization`] has them: shares of white. Both are NaN without
+    /// images.
+    pub fn mean_and_std(&self) -> (f64, f64) {
+        let mut counts = [0_u128; 256];
+        self.images.iter().for_each(|&pixel| counts[usize::from(pixel)] += 1);
+        let (mut n, mut sum, mut squares) = (0, 0, 0);
+        for (pixel, count) in (0..).zip(counts) {
+            n += count;
+            sum += count * pixel;
+            squares += count * pixel * pixel;
+        }
+        // Whole numbers up to the division: however large the set, nothing is rounded away.
+        let white = 255.0 * n as f64;
+        (sum as f64 / white, ((n * squares - sum * sum) as f64).sqrt() / white)
     }
 
     /// The bytes of image `i`.
@@ -167,7 +225,7 @@ impl Dataset {
         self.images.chunks_exact(self.pixels()).zip(self.labels.iter().copied())
     }
 
-    /// Keeps the first `n` images; all of them where there are no more than `n`.
+    /// Keeps the first `n` images, all of them where there are no more than `n`, and all classes.
     pub fn truncate(&mut self, n: usize) {
         self.labels.truncate(n);
         self.images.truncate(self.labels.len() * self.pixels());

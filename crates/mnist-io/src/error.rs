@@ -71,6 +71,16 @@ pub enum Error {
         /// The sizes.
         shape: Vec<usize>,
     },
+    /// The header promises more than will be decompressed.
+    #[error("{path}: byte 4: expected at most {limit} bytes of values, found shape {shape:?}")]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The most bytes that may follow the header.
+        limit: u64,
+        /// The sizes.
+        shape: Vec<usize>,
+    },
     /// There are fewer bytes than the header promises.
     #[error("{path}: byte {offset}: the file ends early: expected {expected} bytes of values, found {found}")]
     TruncatedValues {
@@ -180,6 +190,24 @@ pub enum Error {
         index: usize,
         /// The label.
         found: i64,
+    },
+    /// There are fewer names than classes.
+    #[error("{path}: label {index}: expected one below {classes}, the number of class names, found {found}")]
+    Unnamed {
+        /// The file, or `labels` where they come from memory.
+        path: PathBuf,
+        /// The label's place.
+        index: usize,
+        /// The number of names.
+        classes: usize,
+        /// The label.
+        found: usize,
+    },
+    /// A part of a set is no share of it.
+    #[error("share: expected a number between 0 and 1, found {found}")]
+    Share {
+        /// The number.
+        found: f64,
     },
     /// An image was asked for that the data set does not have.
     #[error("indices: place {place}: expected an image below {len}, found {found}")]

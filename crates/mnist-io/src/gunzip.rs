@@ -11,6 +11,10 @@ use crate::{Error, Result};
 /// Most bytes that a byte of a deflate stream can stand for.
 const MAX_RATIO: u64 = 1032;
 
+/// Most bytes of values that are read from where their number cannot be told beforehand, as in gzip: a small file can
+/// promise, and hold, more than a machine's memory. The largest set of the family has an eighth of it.
+pub(crate) const MAX_UNSEEN: u64 = 1 << 32;
+
 /// How bytes are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Encoding {
@@ -27,6 +31,8 @@ pub(crate) struct Source<'a> {
     pub(crate) offset: u64,
     /// Length of the stored bytes, where it is known.
     stored: Option<u64>,
+    /// The most bytes of values that a header may promise.
+    pub(crate) limit: u64,
 }
 
 impl<'a> Source<'a> {
@@ -46,7 +52,11 @@ impl<'a> Source<'a> {
         } else {
             (Encoding::Plain, Box::new(stored))
         };
-        Ok(Self { reader, origin, encoding, offset: 0, stored: length })
+        let limit = match (encoding, length) {
+            (Encoding::Plain, Some(_)) => u64::MAX,
+            _ => MAX_UNSEEN,
+        };
+        Ok(Self { reader, origin, encoding, offset: 0, stored: length, limit })
     }
 
     /// How many decompressed bytes remain, where that is known without decompressing.

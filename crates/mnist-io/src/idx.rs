@@ -97,7 +97,8 @@ pub struct Idx {
 ///
 /// # Errors
 /// Everything that makes a file something else than one whole array: see [`Error`]. The header is checked
-/// against the length before memory is set aside, and no more is decompressed than the header promises.
+/// against the length before memory is set aside, and no more is decompressed than the header promises. What is
+/// decompressed, or comes from where lengths are not known, may have 4 GiB of values; memory grows as they arrive.
 pub fn parse(bytes: &[u8], origin: &Path) -> Result<Idx> {
     decode(Source::new(bytes, Some(bytes.len() as u64), origin)?, origin)
 }
@@ -156,6 +157,9 @@ fn decode(mut source: Source, origin: &Path) -> Result<Idx> {
     let shape: Vec<usize> = sizes.iter().map(|&size| u32::from_be_bytes(size) as usize).collect();
     let expected =
         product(&shape, value_size).ok_or_else(|| Error::Overflow { path: path(), shape: shape.clone() })?;
+    if expected as u64 > source.limit {
+        return Err(Error::TooLarge { path: path(), limit: source.limit, shape });
+    }
     Ok(Idx { shape, values: values(payload(&mut source, expected as u64, origin)?) })
 }
 

@@ -9,6 +9,7 @@ mod error;
 mod gunzip;
 pub mod idx;
 mod normalization;
+mod order;
 pub mod sample;
 
 pub use dataset::{Dataset, Split};

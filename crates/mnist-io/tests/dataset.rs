@@ -32,7 +32,40 @@ fn a_set_gives_what_it_was_made_of() {
     set.truncate(1);
     assert_eq!((set.len(), set.images(), set.classes()), (1, [0, 1, 2, 3].as_slice(), 8));
     set.truncate(0);
-    assert_eq!((set.len(), set.is_empty(), set.classes(), set.iter().count()), (0, true, 0, 0));
+    assert_eq!((set.len(), set.is_empty(), set.classes(), set.iter().count()), (0, true, 8, 0));
+}
+
+#[test]
+fn classes_are_named_all_or_none() {
+    let unnamed = small();
+    assert_eq!((unnamed.classes(), unnamed.class_names().len()), (8, 0));
+    assert_eq!(unnamed.class_counts(), [1, 0, 1, 0, 0, 0, 0, 1]);
+
+    let names: Vec<String> = (0..9).map(|class| format!("class {class}")).collect();
+    let named = small().with_class_names(names.clone()).unwrap();
+    assert_eq!((named.classes(), named.class_names()), (9, names.as_slice()));
+    assert_eq!(named.class_counts(), [1, 0, 1, 0, 0, 0, 0, 1, 0]);
+
+    let message = |names: &[&str]| small().with_class_names(names.iter().copied()).unwrap_err().to_string();
+    let too_few = "labels: label 0: expected one below 7, the number of class names, found 7";
+    assert_eq!(message(&["a"; 7]), too_few);
+    assert!(message(&[]).contains("below 0"));
+
+    let empty = Dataset::new(vec![], [2, 2, 1], vec![]).unwrap();
+    assert_eq!((empty.classes(), empty.class_counts().len()), (0, 0));
+    assert_eq!(empty.with_class_names(["a"]).unwrap().class_counts(), [0]);
+}
+
+#[test]
+fn mean_and_deviation_are_those_of_the_pixels() {
+    // 0 to 11: their mean is 5.5, the mean of their squares 506 / 12.
+    let (mean, std) = small().mean_and_std();
+    assert!((mean - 5.5 / 255.0).abs() < 1e-12, "{mean}");
+    assert!((std - (506.0_f64 / 12.0 - 5.5 * 5.5).sqrt() / 255.0).abs() < 1e-12, "{std}");
+    let (mean, std) = Dataset::new(vec![255; 6], [1, 2, 3], vec![0]).unwrap().mean_and_std();
+    assert_eq!((mean, std), (1.0, 0.0));
+    let (mean, std) = Dataset::new(vec![], [1, 1, 1], vec![]).unwrap().mean_and_std();
+    assert!(mean.is_nan() && std.is_nan());
 }
 
 #[test]

@@ -39,6 +39,17 @@ fn values(n: usize) -> impl Strategy<Value = Values> {
     ]
 }
 
+/// Bytes that the values take by the format's description.
+fn array_bytes(values: &Values) -> usize {
+    let size = match values {
+        Values::U8(_) | Values::I8(_) => 1,
+        Values::I16(_) => 2,
+        Values::I32(_) | Values::F32(_) => 4,
+        Values::F64(_) => 8,
+    };
+    values.len() * size
+}
+
 fn array() -> impl Strategy<Value = Idx> {
     vec(0usize..5, 0..=4).prop_flat_map(|shape| {
         values(shape.iter().product()).prop_map(move |values| Idx { shape: shape.clone(), values })
@@ -51,6 +62,19 @@ proptest! {
         let bytes = idx::write(&array).unwrap();
         prop_assert_eq!(&idx::parse(&bytes, Path::new("plain")).unwrap(), &array);
         prop_assert_eq!(&idx::parse(&gzip(&bytes), Path::new("gz")).unwrap(), &array);
+    }
+
+    /// The header has a byte for the rank: each that it can say, with one axis that is longer than 1.
+    #[test]
+    fn round_trip_at_every_rank(values in values(3), long in any::<prop::sample::Index>()) {
+        for rank in 1..=255 {
+            let mut shape = vec![1; rank];
+            shape[long.index(rank)] = 3;
+            let array = Idx { shape, values: values.clone() };
+            let bytes = idx::write(&array).unwrap();
+            prop_assert_eq!(bytes.len() - 4 - 4 * rank, array_bytes(&values));
+            prop_assert_eq!(&idx::parse(&bytes, Path::new("plain")).unwrap(), &array);
+        }
     }
 
     #[test]
@@ -166,15 +190,15 @@ fn broken_bytes_are_named() {
 
 #[test]
 fn a_header_alone_gets_no_memory() {
-    // Each promises far more than any machine has; a reservation of that size would end the process or the test.
-    for sizes in [[1 << 31, 1 << 20], [1 << 31, 1 << 31]] {
+    // Each promises far more than any machine has, or than the test may have; a reservation of that size would end it.
+    for sizes in [[1 << 31, 2], [1 << 31, 1 << 20], [1 << 31, 1 << 31]] {
         let bytes = described(0x08, &sizes, &[7; 10]);
         let promised = u64::from(sizes[0]) * u64::from(sizes[1]);
-        let expected =
-            format!("f: byte 22: the file ends early: expected {promised} bytes of values, found 10");
-        for bytes in [gzip(&bytes), bytes] {
-            assert_eq!(idx::parse(&bytes, Path::new("f")).unwrap_err().to_string(), expected);
-        }
+        let cut = format!("f: byte 22: the file ends early: expected {promised} bytes of values, found 10");
+        let message = |bytes: &[u8]| idx::parse(bytes, Path::new("f")).unwrap_err().to_string();
+        assert_eq!(message(&bytes), cut);
+        let bomb = format!("f: byte 4: expected at most 4294967296 bytes of values, found shape {sizes:?}");
+        assert_eq!(message(&gzip(&bytes)), if promised > 1 << 32 { bomb } else { cut });
     }
 }
 
