@@ -231,6 +231,23 @@ impl Dataset {
         self.images.truncate(self.labels.len() * self.pixels());
     }
 
+    /// The images at `indices`, in this order, with the same classes.
+    ///
+    /// # Errors
+    /// An index that is not below [`len`](Self::len).
+    pub fn subset(&self, indices: &[usize]) -> Result<Self> {
+        self.check(indices)?;
+        let images = indices.iter().flat_map(|&i| self.image(i)).copied().collect();
+        let labels = indices.iter().map(|&i| self.label(i)).collect();
+        Ok(Self {
+            images,
+            shape: self.shape,
+            labels,
+            classes: self.classes,
+            class_names: self.class_names.clone(),
+        })
+    }
+
     /// Writes the images at `indices`, normalised, one after another into `out`. Allocates nothing.
     ///
     /// ```
@@ -250,9 +267,7 @@ impl Dataset {
     /// An index that is not below [`len`](Self::len), or an `out` that is not exactly `indices.len()` images long;
     /// `out` is then as it was.
     pub fn gather(&self, indices: &[usize], normalization: Normalization, out: &mut [f32]) -> Result<()> {
-        if let Some(place) = indices.iter().position(|&i| i >= self.len()) {
-            return Err(Error::Index { place, len: self.len(), found: indices[place] });
-        }
+        self.check(indices)?;
         let expected = indices.len().saturating_mul(self.pixels());
         if out.len() != expected {
             return Err(Error::Output { expected, found: out.len() });
@@ -262,6 +277,13 @@ impl Dataset {
             look_up(&table, self.image(i), out);
         }
         Ok(())
+    }
+
+    fn check(&self, indices: &[usize]) -> Result<()> {
+        match indices.iter().position(|&i| i >= self.len()) {
+            Some(place) => Err(Error::Index { place, len: self.len(), found: indices[place] }),
+            None => Ok(()),
+        }
     }
 
     /// Bytes of an image: at least 1.

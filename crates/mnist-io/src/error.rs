@@ -209,6 +209,24 @@ pub enum Error {
         /// The number.
         found: f64,
     },
+    /// Pictures cannot be made so large, or so small.
+    #[cfg(feature = "images")]
+    #[error("expected a size of 1 to {} pixels, found {found}", crate::pictures::MAX_SIZE)]
+    PictureSize {
+        /// The size.
+        found: u32,
+    },
+    /// A folder has no picture that can be read.
+    #[cfg(feature = "images")]
+    #[error("{path}: expected a folder of pictures for each class, found {}", no_pictures(.classes, .unreadable))]
+    NoPictures {
+        /// The folder.
+        path: PathBuf,
+        /// The number of its sub-folders.
+        classes: usize,
+        /// What lies in it instead.
+        unreadable: Vec<crate::pictures::Unreadable>,
+    },
     /// An image was asked for that the data set does not have.
     #[error("indices: place {place}: expected an image below {len}, found {found}")]
     Index {
@@ -325,6 +343,13 @@ fn looks_like(start: &[u8; 4]) -> &'static str {
         [0x93, b'N', b'U', b'M'] => " (a NumPy file)",
         _ => "",
     }
+}
+
+#[cfg(feature = "images")]
+fn no_pictures(classes: &usize, unreadable: &[crate::pictures::Unreadable]) -> String {
+    let first = unreadable.first();
+    let first = first.map_or(String::new(), |file| format!("; {}: {}", file.path.display(), file.reason));
+    format!("{classes} sub-folders without a picture{first}")
 }
 
 #[cfg(feature = "download")]

@@ -10,6 +10,8 @@ mod gunzip;
 pub mod idx;
 mod normalization;
 mod order;
+#[cfg(feature = "images")]
+pub mod pictures;
 pub mod sample;
 
 pub use dataset::{Dataset, Split};
@@ -17,4 +19,4 @@ pub use error::Error;
 pub use normalization::Normalization;
 
 /// The result of this crate's fallible functions.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;

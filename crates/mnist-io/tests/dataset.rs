@@ -222,6 +222,19 @@ fn gathering_fills_the_buffer_in_the_order_of_the_indices() {
 }
 
 #[test]
+fn a_subset_has_its_images_and_all_classes() {
+    let set = small().with_class_names((0..9).map(|class| class.to_string())).unwrap();
+    let part = set.subset(&[2, 0, 2]).unwrap();
+    assert_eq!(part.images(), [8, 9, 10, 11, 0, 1, 2, 3, 8, 9, 10, 11]);
+    assert_eq!(
+        (part.labels(), part.classes(), part.class_names()),
+        ([2, 7, 2].as_slice(), 9, set.class_names())
+    );
+    let error = set.subset(&[0, 3]).unwrap_err().to_string();
+    assert_eq!(error, "indices: place 1: expected an image below 3, found 3");
+}
+
+#[test]
 fn a_refused_gathering_leaves_the_buffer_alone() {
     let check = |indices: &[usize], room: usize, expected: &str| {
         let mut out = vec![-7.0; room];
