@@ -4,6 +4,7 @@ use crate::preset::{self, Preset};
 use clap::builder::{PathBufValueParser, PossibleValuesParser, RangedU64ValueParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
 use layers::{Padding, Ties};
+use mnist_io::Split;
 use std::path::{Path, PathBuf};
 
 /// Train, judge and use small convolutional networks.
@@ -30,6 +31,8 @@ pub enum Command {
     Tutorial(Tutorial),
     Train(Train),
     Eval(Eval),
+    #[command(subcommand)]
+    Data(DataCommand),
     Convolve(Convolve),
     Gradcheck(Gradcheck),
 }
@@ -128,6 +131,56 @@ pub struct Eval {
     pub progress: Progress,
 }
 
+/// Look at images before a network does
+#[derive(Subcommand)]
+pub enum DataCommand {
+    Info(DataInfo),
+    Show(DataShow),
+}
+
+/// How many images there are, of what size and of which classes
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  cnn data info
+  cnn data info --images pets --size 64")]
+pub struct DataInfo {
+    #[command(flatten)]
+    pub data: Data,
+}
+
+/// Images with their classes, in the terminal or as a PNG file
+///
+/// In a terminal, greys are colours; with NO_COLOR set and where nobody watches, they are letters.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  cnn data show
+  cnn data show --class 7 --seed 1
+  cnn data show --images pets --size 64 --count 30 -o pets.png")]
+pub struct DataShow {
+    #[command(flatten)]
+    pub data: Data,
+
+    /// Of which split
+    #[arg(long, default_value = "train", value_parser = PossibleValuesParser::new(["train", "test"]).map(split))]
+    pub split: Split,
+
+    /// Only images of this class: its name, or its number from 0
+    #[arg(long, value_name = "CLASS")]
+    pub class: Option<String>,
+
+    /// At most so many images
+    #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..=1000), default_value_t = 10)]
+    pub count: usize,
+
+    /// Random images, which follow from N [default: the first]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+
+    /// Where they go: a PNG file
+    #[arg(short, long, value_name = "OUT.png", value_parser = PathBufValueParser::new().try_map(png))]
+    pub out: Option<PathBuf>,
+}
+
 /// Convolve an image with one kernel
 ///
 /// The image (PNG, JPEG or BMP, of any size) is made grey, transparent parts white. Each pixel of the result is
@@ -193,6 +246,20 @@ pub struct Data {
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
 
+    /// A folder with your own pictures (PNG, JPEG, BMP), a sub-folder a class. A fifth of each class is for testing, always
+    /// the same, unless there are two such folders in it, train and test. Decoded pictures are kept in the folder, in a
+    /// file .pictures-…
+    #[arg(long, value_name = "DIR", conflicts_with = "data_dir")]
+    pub images: Option<PathBuf>,
+
+    /// Rows and columns that the middle square of each picture is resized to [default: 28; for eval, the model's]
+    #[arg(long, value_name = "N", requires = "images", value_parser = RangedU64ValueParser::<u32>::new().range(1..=4096))]
+    pub size: Option<u32>,
+
+    /// Pictures in colour; otherwise they are made grey [default: grey; for eval, as the model has it]
+    #[arg(long, requires = "images")]
+    pub rgb: bool,
+
     /// Only the first N training images and the first N test images [default: all; the tutorial preset: 1000]
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub limit: Option<usize>,
@@ -231,6 +298,10 @@ fn learning_rate(text: &str) -> Result<f32, String> {
 
 fn ties(name: String) -> Ties {
     if name == "all" { Ties::All } else { Ties::First }
+}
+
+fn split(name: String) -> Split {
+    if name == "test" { Split::Test } else { Split::Train }
 }
 
 fn padding(name: String) -> Padding {

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub mod convolve;
+pub mod data;
 pub mod eval;
 pub mod gradcheck;
 pub mod train;

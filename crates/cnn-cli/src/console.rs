@@ -1,8 +1,19 @@
 //! Standard output, a line at a time.
 
 use anyhow::Context;
+use std::env;
 use std::fmt::Display;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
+
+/// Whether a person watches, at a terminal that can do more than print.
+pub fn is_watched() -> bool {
+    io::stdout().is_terminal() && env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
+/// Columns of the terminal, or of a usual one where there is none.
+pub fn width() -> usize {
+    terminal_size::terminal_size_of(io::stdout()).map_or(80, |(width, _)| width.0.into())
+}
 
 /// Prints until the first failure, which it keeps.
 ///

@@ -1,55 +1,125 @@
 //! Which images, and how the network sees them.
 
 use crate::args;
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use layers::{Normalization, Samples};
+use mnist_io::pictures::{self, Color, Pictures};
 use mnist_io::{Dataset, Split, sample};
 use std::env;
 use std::fmt;
 use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
 /// Where `cargo xtask fetch-data` puts MNIST.
 const FETCHED: &str = "data/mnist";
+
+/// The part of each class of pictures that is for testing.
+const TEST_SHARE: f64 = 0.2;
 
 /// The beginnings of the names of MNIST's files.
 const FILES: [&str; 4] = ["train-images", "train-labels", "t10k-images", "t10k-labels"];
 
 /// Where the images come from, and how many of each split are used.
 pub struct Source {
-    folder: Option<PathBuf>,
+    origin: Origin,
     limit: Option<usize>,
+    /// Done once it is said which pictures could not be read.
+    reported: Once,
+}
+
+enum Origin {
+    Sample,
+    /// MNIST's files in a folder.
+    Folder(PathBuf),
+    Pictures {
+        folder: PathBuf,
+        size: u32,
+        color: Color,
+    },
 }
 
 impl Source {
-    /// The folder that was named, else the one in `MNIST_DIR`, else [`FETCHED`] where it holds MNIST, else the
-    /// bundled sample.
+    /// The pictures or the folder that were named, else the folder in `MNIST_DIR`, else [`FETCHED`] where it holds MNIST,
+    /// else the bundled sample.
     pub fn new(args: args::Data, default_limit: Option<usize>) -> Self {
         let named = || env::var_os("MNIST_DIR").filter(|folder| !folder.is_empty()).map(PathBuf::from);
         let fetched = || holds_mnist(Path::new(FETCHED)).then(|| FETCHED.into());
-        Self { folder: args.data_dir.or_else(named).or_else(fetched), limit: args.limit.or(default_limit) }
+        let pictures = args.images.map(|folder| Origin::Pictures {
+            folder,
+            size: args.size.unwrap_or(28),
+            color: if args.rgb { Color::Rgb } else { Color::Grey },
+        });
+        let folder = || args.data_dir.or_else(named).or_else(fetched).map(Origin::Folder);
+        let origin = pictures.or_else(folder).unwrap_or(Origin::Sample);
+        Self { origin, limit: args.limit.or(default_limit), reported: Once::new() }
     }
 
     /// The bundled sample.
     pub fn sample() -> Self {
-        Self { folder: None, limit: None }
+        Self { origin: Origin::Sample, limit: None, reported: Once::new() }
     }
 
     pub fn load(&self, split: Split) -> anyhow::Result<Dataset> {
-        let mut dataset = match (&self.folder, split) {
-            (Some(folder), _) => Dataset::load(folder, split),
-            (None, Split::Train) => sample::train(),
-            (None, Split::Test) => sample::test(),
-        }
-        .with_context(|| {
-            let [images, labels] = match split {
-                Split::Train => [FILES[0], FILES[1]],
-                Split::Test => [FILES[2], FILES[3]],
-            };
-            format!("cannot load {images}-idx3-ubyte and {labels}-idx1-ubyte (plain or .gz)")
-        })?;
+        let mut dataset = match (&self.origin, split) {
+            (Origin::Sample, Split::Train) => sample::train()?,
+            (Origin::Sample, Split::Test) => sample::test()?,
+            (Origin::Folder(folder), _) => Dataset::load(folder, split).with_context(|| {
+                let [images, labels] = match split {
+                    Split::Train => [FILES[0], FILES[1]],
+                    Split::Test => [FILES[2], FILES[3]],
+                };
+                format!("cannot load {images}-idx3-ubyte and {labels}-idx1-ubyte (plain or .gz)")
+            })?,
+            (Origin::Pictures { folder, size, color }, _) => self.pictures(folder, *size, *color, split)?,
+        };
         dataset.truncate(self.limit.unwrap_or(usize::MAX));
         Ok(dataset)
+    }
+
+    /// The files that a split is read from, where it is read from a few.
+    pub fn files(&self, split: Split) -> anyhow::Result<Vec<PathBuf>> {
+        match &self.origin {
+            Origin::Folder(folder) => Ok(split.files(folder)?.into()),
+            Origin::Sample | Origin::Pictures { .. } => Ok(Vec::new()),
+        }
+    }
+
+    /// A split of the pictures, in random order: some of them, the first, then stand for all.
+    fn pictures(&self, folder: &Path, size: u32, color: Color, split: Split) -> anyhow::Result<Dataset> {
+        let parts = [folder.join("train"), folder.join("test")];
+        let has_parts = parts.iter().all(|part| part.is_dir());
+        let folder = match split {
+            Split::Train if has_parts => &parts[0],
+            Split::Test if has_parts => &parts[1],
+            _ => folder,
+        };
+        // The message alone: what helps against errors of MNIST's files is no help here.
+        let pictures = pictures::load(folder, size, color).map_err(anyhow::Error::msg)?;
+        if has_parts {
+            report(&pictures);
+        } else {
+            self.reported.call_once(|| report(&pictures));
+        }
+        let pictures = pictures.dataset;
+        let pictures = pictures.subset(&pictures.shuffled(0))?;
+        if has_parts {
+            return Ok(pictures);
+        }
+        let (train, test) = pictures.split(TEST_SHARE, 0)?;
+        Ok(pictures.subset(if split == Split::Train { &train } else { &test })?)
+    }
+
+    /// Fails where the images have other classes than those that are known.
+    pub fn check_classes(&self, known: &[String], found: &[String]) -> anyhow::Result<()> {
+        ensure!(
+            known.is_empty() || found.is_empty() || known == found,
+            "{self}: expected the classes {}, found {}",
+            known.join(", "),
+            found.join(", ")
+        );
+        Ok(())
     }
 
     /// An error of a network that was shown these images. It names them where they are what is wrong.
@@ -65,10 +135,28 @@ impl Source {
 
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.folder {
-            Some(folder) => write!(f, "{}", folder.display()),
-            None => f.write_str("the bundled sample of MNIST"),
+        match &self.origin {
+            Origin::Sample => f.write_str("the bundled sample of MNIST"),
+            Origin::Folder(folder) | Origin::Pictures { folder, .. } => write!(f, "{}", folder.display()),
         }
+    }
+}
+
+/// Says on standard error which pictures are not in the set.
+fn report(pictures: &Pictures) {
+    let Pictures { dataset, unreadable, cache_failure, .. } = pictures;
+    let mut lines = Vec::new();
+    if !unreadable.is_empty() {
+        let (count, all) = (unreadable.len(), unreadable.len() + dataset.len());
+        lines.push(format!("warning: {count} of {all} files are left out"));
+        lines.extend(unreadable.iter().map(|file| format!("  {}: {}", file.path.display(), file.reason)));
+    }
+    if let Some(failure) = cache_failure {
+        lines.push(format!("warning: the decoded pictures could not be kept: {failure}"));
+    }
+    for line in lines {
+        // Nobody is left to be told where standard error cannot be written.
+        let _ = writeln!(io::stderr().lock(), "{line}");
     }
 }
 
@@ -92,6 +180,10 @@ impl Normalized {
         let mut numbers = [0.0; 256];
         mnist_io::Normalization { mean, std }.apply(&pixels, &mut numbers);
         Self { dataset, numbers }
+    }
+
+    pub fn dataset(&self) -> &Dataset {
+        &self.dataset
     }
 }
 

@@ -13,7 +13,7 @@ mod preset;
 mod progress;
 
 use anyhow::Context;
-use args::{Cli, Command};
+use args::{Cli, Command, DataCommand};
 use clap::Parser;
 use layers::Kernels;
 use std::io::{self, ErrorKind, Write};
@@ -45,6 +45,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Tutorial(args) => command::tutorial::run(args, kernels),
         Command::Train(args) => command::train::run(args, kernels),
         Command::Eval(args) => command::eval::run(args),
+        Command::Data(DataCommand::Info(args)) => command::data::info::run(args),
+        Command::Data(DataCommand::Show(args)) => command::data::show::run(args),
         Command::Gradcheck(args) => command::gradcheck::run(args, kernels),
         Command::Convolve(args) => command::convolve::run(args, kernels),
     })

@@ -11,6 +11,9 @@ pub const EPOCHS: usize = 3;
 pub const BATCH_SIZE: usize = 1;
 pub const LEARNING_RATE: f32 = 0.005;
 
+/// What MNIST's images are, and the number of its classes.
+pub const MNIST: ([usize; 3], usize) = ([28, 28, 1], 10);
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Preset {
@@ -68,15 +71,16 @@ impl Preset {
         }
     }
 
-    pub fn spec(self, ties: Ties) -> NetworkSpec {
+    /// The network for images of this shape and so many classes.
+    pub fn spec(self, ties: Ties, input: [usize; 3], classes: usize) -> NetworkSpec {
         let initializer = match self {
             Self::Tutorial => Initializer::Tutorial,
             Self::Keras => Initializer::GlorotUniform,
         };
-        NetworkSpec::new([28, 28, 1])
+        NetworkSpec::new(input)
             .with(Conv2d { bias: false, initializer, ..Conv2d::new(8, [3, 3]) })
             .with(MaxPool2d { ties, ..MaxPool2d::new([2, 2]) })
             .with(Flatten)
-            .with(Dense { initializer, ..Dense::new(10) })
+            .with(Dense { initializer, ..Dense::new(classes) })
     }
 }

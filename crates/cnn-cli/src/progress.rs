@@ -1,11 +1,10 @@
 //! What is said on the way: for people, for programs, or nothing.
 
 use crate::args::Mode;
-use crate::console::Console;
+use crate::console::{Console, is_watched};
 use crate::preset::Preset;
 use layers::{Average, Event, Score, Ties};
 use serde::Serialize;
-use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -49,12 +48,11 @@ pub trait Reporter: Send {
 
 /// The reporter for a mode and, where training will be watched, its preset.
 pub fn reporter(mode: Mode, preset: Option<Preset>) -> Box<dyn Reporter> {
-    let watched = || io::stdout().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
     match (mode, preset) {
         (Mode::None, _) => Box::new(Silent),
         (Mode::Json, _) => Box::new(Json::default()),
         (_, Some(Preset::Tutorial)) => Box::new(Plain::windows()),
-        (Mode::Auto, Some(Preset::Keras)) if watched() => Box::new(Plain::moving()),
+        (Mode::Auto, Some(Preset::Keras)) if is_watched() => Box::new(Plain::moving()),
         _ => Box::new(Plain::epochs()),
     }
 }

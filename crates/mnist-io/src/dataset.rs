@@ -31,6 +31,20 @@ pub enum Split {
 }
 
 impl Split {
+    /// The files of images and of labels in a folder that holds a set of the MNIST family under its usual names: for
+    /// [`Split::Train`], the first there is of `train-images-idx3-ubyte.gz`, `train-images-idx3-ubyte`,
+    /// `train-images.idx3-ubyte.gz` and `train-images.idx3-ubyte`, and the same of `train-labels-idx1-ubyte`;
+    /// for [`Split::Test`], `t10k-…`.
+    ///
+    /// # Errors
+    /// No such folder, no such file.
+    pub fn files(self, directory: &Path) -> Result<[PathBuf; 2]> {
+        let prefix = self.prefix();
+        let images = find(directory, &format!("{prefix}-images"), "idx3-ubyte")?;
+        let labels = find(directory, &format!("{prefix}-labels"), "idx1-ubyte")?;
+        Ok([images, labels])
+    }
+
     fn prefix(self) -> &'static str {
         match self {
             Self::Train => "train",
@@ -89,16 +103,13 @@ impl Dataset {
         Ok(self)
     }
 
-    /// Loads a split from a folder that holds a set of the MNIST family under its usual names: for
-    /// [`Split::Train`], the first there is of `train-images-idx3-ubyte.gz`, `train-images-idx3-ubyte`,
-    /// `train-images.idx3-ubyte.gz` and `train-images.idx3-ubyte`, and the same of `train-labels-idx1-ubyte`;
-    /// for [`Split::Test`], `t10k-…`. Whether a file is compressed is told by its first bytes.
+    /// Loads a split from a folder that holds a set of the MNIST family under its usual names:
+    /// [`files`](Split::files) finds them. Whether a file is compressed is told by its first bytes.
     ///
     /// # Errors
     /// No such folder, no such file, and as for [`read`](Self::read).
     pub fn load(directory: &Path, split: Split) -> Result<Self> {
-        let images = find(directory, &format!("{}-images", split.prefix()), "idx3-ubyte")?;
-        let labels = find(directory, &format!("{}-labels", split.prefix()), "idx1-ubyte")?;
+        let [images, labels] = split.files(directory)?;
         Self::read(&images, &labels)
     }
 
@@ -237,7 +248,7 @@ impl Dataset {
     /// An index that is not below [`len`](Self::len).
     pub fn subset(&self, indices: &[usize]) -> Result<Self> {
         self.check(indices)?;
-        let images = indices.iter().flat_map(|&i| self.image(i)).copied().collect();
+        let images = indices.iter().map(|&i| self.image(i)).collect::<Vec<_>>().concat();
         let labels = indices.iter().map(|&i| self.label(i)).collect();
         Ok(Self {
             images,

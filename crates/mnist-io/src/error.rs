@@ -218,7 +218,7 @@ pub enum Error {
     },
     /// A folder has no picture that can be read.
     #[cfg(feature = "images")]
-    #[error("{path}: expected a folder of pictures for each class, found {}", no_pictures(.classes, .unreadable))]
+    #[error("{path}: expected a folder of pictures for each class, found {}", no_pictures(*.classes, .unreadable))]
     NoPictures {
         /// The folder.
         path: PathBuf,
@@ -346,10 +346,15 @@ fn looks_like(start: &[u8; 4]) -> &'static str {
 }
 
 #[cfg(feature = "images")]
-fn no_pictures(classes: &usize, unreadable: &[crate::pictures::Unreadable]) -> String {
-    let first = unreadable.first();
-    let first = first.map_or(String::new(), |file| format!("; {}: {}", file.path.display(), file.reason));
-    format!("{classes} sub-folders without a picture{first}")
+fn no_pictures(classes: usize, unreadable: &[crate::pictures::Unreadable]) -> String {
+    let found = match classes {
+        0 => "no folder in it".to_owned(),
+        _ => format!("none that can be read in {classes} folders"),
+    };
+    match unreadable.first() {
+        Some(file) => format!("{found}; {}: {}", file.path.display(), file.reason),
+        None => found,
+    }
 }
 
 #[cfg(feature = "download")]

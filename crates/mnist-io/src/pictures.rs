@@ -209,7 +209,8 @@ fn decode(path: &Path, size: u32, color: Color) -> Result<Vec<u8>, String> {
     if !fs::metadata(path).map_err(|cause| cause.to_string())?.is_file() {
         return Err("expected a picture, found no file".to_owned());
     }
-    let reader = ImageReader::open(path).and_then(ImageReader::with_guessed_format);
+    let file = fs::File::open(path).map_err(|cause| cause.to_string())?;
+    let reader = ImageReader::new(io::BufReader::new(file)).with_guessed_format();
     let reader = reader.map_err(|cause| cause.to_string())?;
     let picture = picture(reader).map_err(|cause| format!("expected a PNG, JPEG or BMP picture: {cause}"))?;
     Ok(resized(picture, size, color))

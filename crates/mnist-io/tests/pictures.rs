@@ -184,11 +184,11 @@ fn folders_that_give_nothing_are_errors() {
     };
     let expected = "expected a folder of pictures for each class, found";
     assert_eq!(message(&folder.path().join("no"), 2), "F/no: no such folder");
-    assert_eq!(message(folder.path(), 2), format!("F: {expected} 0 sub-folders without a picture"));
+    assert_eq!(message(folder.path(), 2), format!("F: {expected} no folder in it"));
     put(&folder, "a/text", b"no picture");
     let found = message(folder.path(), 2);
     assert!(
-        found.starts_with(&format!("F: {expected} 1 sub-folders without a picture; F/a/text: ")),
+        found.starts_with(&format!("F: {expected} none that can be read in 1 folders; F/a/text: ")),
         "{found}"
     );
     put(&folder, "a/b.png", &grey(1));

@@ -2,7 +2,7 @@
 
 use crate::args;
 use crate::console::Console;
-use crate::preset::Preset;
+use crate::preset::{MNIST, Preset};
 use anyhow::{Context, Result, ensure};
 use layers::{Kernels, NetworkSpec, Ties, gradcheck};
 use std::fs;
@@ -11,7 +11,7 @@ use std::path::Path;
 pub fn run(args: args::Gradcheck, kernels: Kernels) -> Result<()> {
     let spec = match args.network {
         // The tutorial's own rule for ties is no gradient.
-        None => Preset::Tutorial.spec(Ties::First),
+        None => Preset::Tutorial.spec(Ties::First, MNIST.0, MNIST.1),
         Some(network) => read(&network)?,
     };
     let result = gradcheck(&spec, kernels, args.seed)?;

@@ -4,21 +4,21 @@ use super::JUDGE_BATCH;
 use crate::args::{self, Mode};
 use crate::data::{CENTERED, Normalized, Source};
 use crate::output;
-use crate::preset::Preset;
+use crate::preset::{MNIST, Preset};
 use crate::progress::{Start, reporter};
-use anyhow::Result;
+use anyhow::{Context, Result};
 use layers::{
     Kernels, Model, Network, Optimizer, Samples, Sgd, Ties, TrainConfig, TrainState, Trainer, evaluate,
 };
-use mnist_io::Split;
+use mnist_io::{Dataset, Split};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-/// What was asked for, checked: nothing of it is left to be refused but the images.
+/// What was asked for, checked: nothing of it is left to be refused but the images and a network that does not fit them.
 struct Job {
     preset: Preset,
     ties: Ties,
-    network: Network,
+    kernels: Kernels,
     config: TrainConfig,
     source: Source,
     out: PathBuf,
@@ -55,7 +55,7 @@ impl Job {
         Ok(Self {
             preset,
             ties,
-            network: Network::with_kernels(&preset.spec(ties), kernels)?,
+            kernels,
             config: TrainConfig { epochs, batch_size, seed, optimizer, average, ..config },
             limited_by_preset: data.limit.is_none() && preset.limit().is_some(),
             source: Source::new(data, preset.limit()),
@@ -67,13 +67,16 @@ impl Job {
     fn run(self) -> Result<()> {
         let training = Normalized::new(self.source.load(Split::Train)?, CENTERED);
         let test = Normalized::new(self.source.load(Split::Test)?, CENTERED);
+        let class_names = training.dataset().class_names();
+        self.source.check_classes(class_names, test.dataset().class_names())?;
+        let network = self.network(training.dataset())?;
         let mut reporter = reporter(self.progress, Some(self.preset));
-        reporter.start(&self.start(&training, &test));
+        reporter.start(&self.start(&network, &training, &test));
         if self.limited_by_preset {
             reporter.say("This preset uses only the first images, as the tutorial does; --limit N sets another number.");
         }
 
-        let Self { network, config, source, out, .. } = self;
+        let Self { config, source, out, .. } = self;
         let state = TrainState::new(&config, network.initial_parameters(config.seed))?;
         let parameters = Trainer::new(&network, config, &training, Some(&test), state)
             .and_then(|mut trainer| {
@@ -84,24 +87,32 @@ impl Job {
                 Ok(trainer.into_state().into_result())
             })
             .map_err(|error| source.blame(error))?;
-        let model = Model { network, parameters, normalization: CENTERED, class_names: Vec::new() };
+        let model = Model { network, parameters, normalization: CENTERED, class_names: class_names.to_vec() };
         model.save(&out)?;
         reporter.saved(&out);
         reporter.test(evaluate(&model.network, &model.parameters, &test, JUDGE_BATCH, |_| ())?);
         reporter.finish()
     }
 
-    fn start(&self, training: &Normalized, test: &Normalized) -> Start {
+    /// The preset's network: for MNIST, or for images that say what their classes are.
+    fn network(&self, images: &Dataset) -> Result<Network> {
+        let named = (images.shape(), images.classes());
+        let (input, classes) = if images.class_names().is_empty() { MNIST } else { named };
+        let network = Network::with_kernels(&self.preset.spec(self.ties, input, classes), self.kernels);
+        network.with_context(|| self.source.to_string())
+    }
+
+    fn start(&self, network: &Network, training: &Normalized, test: &Normalized) -> Start {
         let TrainConfig { epochs, batch_size, seed, optimizer, average, .. } = self.config;
         Start {
             preset: self.preset,
             data: self.source.to_string(),
             images: training.len(),
             test_images: test.len(),
-            parameters: self.network.parameter_count(),
+            parameters: network.parameter_count(),
             seed,
             threads: rayon::current_num_threads(),
-            kernels: self.network.kernels().name(),
+            kernels: network.kernels().name(),
             epochs,
             batch_size,
             learning_rate: optimizer.learning_rate(),

@@ -4,7 +4,7 @@ use super::JUDGE_BATCH;
 use crate::args;
 use crate::data::{CENTERED, Normalized, Source};
 use crate::output;
-use crate::preset::{EPOCHS, Preset};
+use crate::preset::{EPOCHS, MNIST, Preset};
 use crate::progress::{Plain, Reporter, WINDOW};
 use anyhow::Result;
 use layers::{Kernels, Model, Network, Samples, Score, TrainConfig, TrainState, Trainer, evaluate};
@@ -16,7 +16,7 @@ pub fn run(args: args::Tutorial, kernels: Kernels) -> Result<()> {
     let out = args.out.unwrap_or_else(|| PathBuf::from("tutorial.safetensors"));
     output::check(&out)?;
     let preset = Preset::Tutorial;
-    let network = Network::with_kernels(&preset.spec(preset.ties()), kernels)?;
+    let network = Network::with_kernels(&preset.spec(preset.ties(), MNIST.0, MNIST.1), kernels)?;
     let config = TrainConfig { seed: args.seed, ..preset.config() };
     let source = Source::sample();
     let training = Normalized::new(source.load(Split::Train)?, CENTERED);

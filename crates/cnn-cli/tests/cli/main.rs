@@ -5,6 +5,8 @@ mod convolve;
 mod data;
 mod eval;
 mod gradcheck;
+mod pictures;
+mod show;
 mod train;
 mod tutorial;
 mod usage;

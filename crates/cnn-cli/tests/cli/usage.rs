@@ -27,6 +27,13 @@ fn wrong_usage() {
         ("tutorial --seed -1", "-1"),
         ("eval", "<MODEL>"),
         ("eval m --limit 0", "expected a whole number above 0"),
+        ("data", "Usage: cnn data <COMMAND>"),
+        ("data show --count 0", "0 is not in 1..=1000"),
+        ("data show --split all", "train, test"),
+        ("data show -o digits.jpg", "expected a name that ends in .png"),
+        ("train --images a --data-dir b", "cannot be used with"),
+        ("train --size 32", "--images"),
+        ("train --images a --size 0", "0 is not in 1..=4096"),
         ("convolve", "<IMAGE>"),
         ("convolve a.png --kernel blur", "--out"),
         ("convolve a.png -o b.png", "--kernel"),
@@ -44,7 +51,15 @@ fn wrong_usage() {
 fn help_and_version() {
     let folder = folder();
     assert_eq!(cnn(&folder, "--version").expect_success(), "cnn 0.1.0\n");
-    for arguments in ["--help", "tutorial --help", "train --help", "eval --help", "convolve --help"] {
+    for arguments in [
+        "--help",
+        "tutorial --help",
+        "train --help",
+        "eval --help",
+        "data info --help",
+        "data show --help",
+        "convolve --help",
+    ] {
         let help = cnn(&folder, arguments).expect_success();
         assert!(help.contains("Example") && help.contains("  cnn "), "{help}");
     }

@@ -1,0 +1,62 @@
+//! `cnn data show`: some images, in the terminal or as a picture.
+
+use super::name;
+use super::sheet::{self, Tile};
+use crate::console::{self, Console, is_watched};
+use crate::data::Source;
+use crate::{args, output};
+use anyhow::{Context, Result};
+use image::{DynamicImage, GrayImage, RgbImage};
+use mnist_io::Dataset;
+use std::env;
+
+pub fn run(args: args::DataShow) -> Result<()> {
+    let args::DataShow { data, split, class, count, seed, out } = args;
+    if let Some(out) = &out {
+        output::check(out)?;
+    }
+    let source = Source::new(data, None);
+    let set = source.load(split)?;
+    let class = class.map(|class| number(&set, &class)).transpose()?;
+    let order = seed.map_or_else(|| (0..set.len()).collect(), |seed| set.shuffled(seed));
+    let of_class = order.into_iter().filter(|&i| class.is_none_or(|class| set.label(i) == class));
+    let tiles: Vec<_> = of_class.take(count).map(|i| tile(&set, i)).collect::<Result<_>>()?;
+
+    let mut console = Console::default();
+    match &out {
+        Some(out) => {
+            output::write(out, &sheet::png(&tiles)?)?;
+            console.line(format_args!("{}: {} images → {}", source, tiles.len(), out.display()));
+        }
+        None => {
+            let has_color = is_watched() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+            for line in sheet::lines(&tiles, console::width(), has_color) {
+                console.line(line);
+            }
+        }
+    }
+    console.finish()
+}
+
+/// The class of a name, or of a number.
+fn number(set: &Dataset, class: &str) -> Result<usize> {
+    let mut classes = 0..set.classes();
+    let number = classes.clone().find(|&number| name(set, number) == class);
+    let number = number.or_else(|| class.parse().ok().filter(|number| classes.contains(number)));
+    number.with_context(|| {
+        let names: Vec<_> = classes.by_ref().map(|number| name(set, number)).collect();
+        format!("expected a class, one of {}, found {class:?}", names.join(", "))
+    })
+}
+
+/// An image and what it shows.
+fn tile(set: &Dataset, i: usize) -> Result<Tile> {
+    let [rows, columns, channels] = set.shape();
+    let (width, height, pixels) = (u32::try_from(columns)?, u32::try_from(rows)?, set.image(i).to_vec());
+    let image: Option<DynamicImage> = match channels {
+        1 => GrayImage::from_raw(width, height, pixels).map(Into::into),
+        _ => RgbImage::from_raw(width, height, pixels).map(Into::into),
+    };
+    let image = image.with_context(|| format!("expected images of 1 or 3 channels, found {channels}"))?;
+    Ok(Tile { image, name: name(set, set.label(i)) })
+}
