@@ -137,16 +137,14 @@ impl Dataset {
             let found = images.values.type_name();
             return Err(Error::ValueType { path: path(), expected: "u8", found });
         };
-        let labels = class_labels(labels, labels_path)?;
-        if labels.len() != count {
-            let labels_path = labels_path.to_owned();
-            return Err(Error::Count {
-                images: path(),
-                labels: labels_path,
-                expected: count,
-                found: labels.len(),
-            });
+        // Before the labels get the eight-fold memory of classes.
+        if let &[found] = labels.shape.as_slice()
+            && found != count
+        {
+            let labels = labels_path.to_owned();
+            return Err(Error::Count { images: path(), labels, expected: count, found });
         }
+        let labels = class_labels(labels, labels_path)?;
         let shape = [rows, columns, 1];
         if shape.contains(&0) {
             return Err(Error::NoPixels { path: path(), shape });
@@ -342,17 +340,20 @@ fn class_labels(labels: Idx, path: &Path) -> Result<Vec<usize>> {
     if labels.shape.len() != 1 {
         return Err(Error::Rank { path: path.to_owned(), expected: "(labels)", found: labels.shape });
     }
-    let widened: Vec<i64> = match &labels.values {
-        Values::U8(values) => values.iter().map(|&label| label.into()).collect(),
-        Values::I8(values) => values.iter().map(|&label| label.into()).collect(),
-        Values::I16(values) => values.iter().map(|&label| label.into()).collect(),
-        Values::I32(values) => values.iter().map(|&label| label.into()).collect(),
+    match &labels.values {
+        Values::U8(values) => check_labels(values, path),
+        Values::I8(values) => check_labels(values, path),
+        Values::I16(values) => check_labels(values, path),
+        Values::I32(values) => check_labels(values, path),
         other @ (Values::F32(_) | Values::F64(_)) => {
             let (path, found) = (path.to_owned(), other.type_name());
-            return Err(Error::ValueType { path, expected: "u8, i8, i16 or i32", found });
+            Err(Error::ValueType { path, expected: "u8, i8, i16 or i32", found })
         }
-    };
-    widened.into_iter().enumerate().map(|(index, label)| check_label(label, index, path)).collect()
+    }
+}
+
+fn check_labels<T: Copy + Into<i64>>(labels: &[T], path: &Path) -> Result<Vec<usize>> {
+    labels.iter().enumerate().map(|(index, &label)| check_label(label.into(), index, path)).collect()
 }
 
 fn check_label(found: i64, index: usize, path: &Path) -> Result<usize> {
