@@ -1,24 +1,75 @@
-//! `cargo xtask fetch-data`: MNIST into the data folder, verified.
+//! `cargo xtask fetch-data`: the sets of the MNIST family into the data folder, verified.
 
-use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 use crate::workspace;
-use anyhow::{Context, Result};
-use mnist_io::download::{self, Mirror, Outcome, Progress};
+use anyhow::{Result, bail, ensure};
+use indicatif::{ProgressBar, ProgressStyle};
+use mnist_io::catalog::{Entry, Set, Source};
+use mnist_io::download::{self, Attempt, Mirror, Options, Outcome, Progress};
 
-/// Fetch MNIST (four files, 12 MB) and verify it; files that are there and valid are left alone
+/// Fetch data sets and verify them; files that are there and valid are left alone
+///
+/// What was begun and not finished is resumed. The proxies in HTTP_PROXY, HTTPS_PROXY and NO_PROXY are used.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cargo xtask fetch-data
+  cargo xtask fetch-data fashion-mnist emnist-letters
+  cargo xtask fetch-data all --mirror 'https://example.org/{set}/'
+  cargo xtask fetch-data mnist --mirror ~/Downloads/archive.zip
+  cargo xtask fetch-data all --verify")]
 pub struct FetchData {
-    /// Where to fetch from, instead of the public mirrors: an http, https or file URL, or a folder; may be repeated,
-    /// and is tried in order
-    #[arg(long = "mirror", env = "MNIST_MIRROR", value_name = "URL")]
-    mirrors: Vec<Mirror>,
+    /// Which sets: names that --list shows, or all; those that come in the same files, as EMNIST's do, are fetched
+    /// together
+    #[arg(value_name = "SET", value_parser = sources, default_value = "mnist")]
+    sets: Vec<Sources>,
 
-    /// Where to put the files; a relative path starts at the workspace's root
-    #[arg(long, value_name = "DIR", default_value = "data/mnist")]
-    data_dir: PathBuf,
+    /// Show the sets, and fetch nothing
+    #[arg(long)]
+    list: bool,
+
+    /// Where to fetch from, instead of the public mirrors: an http, https or file URL, a folder or a zip archive; {set}
+    /// in it stands for the name of each set; may be repeated, and is tried in order
+    #[arg(long = "mirror", env = "MNIST_MIRROR", value_name = "URL", value_parser = mirror)]
+    mirrors: Vec<String>,
+
+    /// Where to put the files of a single set [default: data/SET]; a relative path starts at the workspace's root
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+
+    /// Ask no web server: use folders and archives alone
+    #[arg(long)]
+    offline: bool,
+
+    /// Check what is there, and fetch nothing
+    #[arg(long)]
+    verify: bool,
+}
+
+/// The files that a name on the command line stands for.
+#[derive(Clone, Debug)]
+struct Sources(Vec<&'static Source>);
+
+fn sources(name: &str) -> Result<Sources, String> {
+    let all = || Set::ALL.map(|set| set.entry().source);
+    if name == "all" {
+        return Ok(Sources(all().to_vec()));
+    }
+    // EMNIST as a whole is no set, but its files are.
+    if let Some(source) = all().into_iter().find(|source| source.folder == name) {
+        return Ok(Sources(vec![source]));
+    }
+    let set: Set = name.parse().map_err(|error| format!("{error}; `all` stands for all of them"))?;
+    Ok(Sources(vec![set.entry().source]))
+}
+
+fn mirror(text: &str) -> Result<String, mnist_io::Error> {
+    for_set(text, "mnist").map(|_| text.to_owned())
+}
+
+fn for_set(mirror: &str, set: &str) -> Result<Mirror, mnist_io::Error> {
+    mirror.replace("{set}", set).parse()
 }
 
 impl FetchData {
@@ -27,58 +78,153 @@ impl FetchData {
     /// # Errors
     /// No mirror had a valid file, or the folder cannot be written to.
     pub fn run(self) -> Result<()> {
-        let folder = workspace::root().join(self.data_dir);
-        let mirrors = if self.mirrors.is_empty() { Mirror::mnist() } else { self.mirrors };
+        if self.list {
+            say(&list());
+            return Ok(());
+        }
+        let mut sources: Vec<&Source> = Vec::new();
+        for source in self.sets.iter().flat_map(|sources| &sources.0) {
+            if !sources.iter().any(|earlier| earlier.folder == source.folder) {
+                sources.push(source);
+            }
+        }
+        ensure!(self.data_dir.is_none() || sources.len() == 1, "--data-dir is for a single set");
+        for source in sources {
+            let folder = self.data_dir.clone().unwrap_or_else(|| Path::new("data").join(source.folder));
+            let folder = workspace::root().join(folder);
+            if self.verify { verify(source, &folder) } else { self.fetch(source, &folder) }?;
+        }
+        Ok(())
+    }
+
+    fn fetch(&self, source: &Source, folder: &Path) -> Result<()> {
+        let mirrors = match &self.mirrors[..] {
+            [] => Mirror::of(source),
+            mirrors => {
+                mirrors.iter().map(|mirror| for_set(mirror, source.folder)).collect::<Result<_, _>>()?
+            }
+        };
+        let options = Options { offline: self.offline, ..Options::default() };
         let mut display = Display::new();
-        download::mnist(&folder, &mirrors, &mut |progress| display.show(&progress)).with_context(|| {
-            format!("cannot fetch MNIST into {} (--mirror takes another URL or a folder)", folder.display())
-        })?;
+        let fetched = download::fetch(folder, source.files, &mirrors, &options, &mut |progress| {
+            display.show(&progress);
+        });
+        display.bar.finish_and_clear();
+        let shown = folder.display();
+        match fetched {
+            Ok(outcomes) if outcomes.iter().all(|outcome| outcome.mirror.is_none()) => {
+                say(&format!("{shown}: complete and verified already; nothing to do"));
+            }
+            Ok(_) => say(&format!("{shown}: complete and verified")),
+            Err(mnist_io::Error::AllMirrors { file, attempts }) => bail!(
+                "cannot fetch {} into {shown}\n{file}: no mirror had it\n{}\
+                 hint: --mirror takes another URL, a folder or a zip archive",
+                source.folder,
+                table(&attempts)
+            ),
+            Err(error) => bail!("cannot fetch {} into {shown}: {error}", source.folder),
+        }
         Ok(())
     }
 }
 
-/// A line a file on stdout, with what went wrong before it on stderr, and, where that is a terminal, a count of
-/// bytes. What cannot be printed is not worth failing for.
+fn verify(source: &Source, folder: &Path) -> Result<()> {
+    let mut failures = 0;
+    for file in source.files {
+        match download::verify(folder, file) {
+            Ok(outcome) => say(&line(&outcome)),
+            Err(error) => {
+                failures += 1;
+                warn(&error.to_string());
+            }
+        }
+    }
+    let (name, shown) = (source.folder, folder.display());
+    ensure!(
+        failures == 0,
+        "{shown}: {failures} of {} files missing or invalid; `cargo xtask fetch-data {name}` fetches them",
+        source.files.len()
+    );
+    Ok(())
+}
+
+/// The catalog, a line a set.
+fn list() -> String {
+    let mut lines = vec![format!("{:16} {:>8} {:>8} {:>8}  LICENCE", "SET", "TRAINING", "TEST", "CLASSES")];
+    for set in Set::ALL {
+        let Entry { name, train, test, class_names, source, .. } = set.entry();
+        let (classes, licence) = (class_names.len(), source.licence);
+        lines.push(format!("{name:16} {train:8} {test:8} {classes:8}  {licence}"));
+    }
+    lines.join("\n")
+}
+
+/// What each mirror answered, a line each.
+fn table(attempts: &[Attempt]) -> String {
+    let width = attempts.iter().map(|attempt| attempt.address.chars().count()).max().unwrap_or(0);
+    attempts.iter().map(|attempt| format!("  {:width$}  {}\n", attempt.address, attempt.answer())).collect()
+}
+
+/// A line a file on stdout, what went wrong before it on stderr, and, where that is a terminal, how far a file is.
 struct Display {
-    counts: bool,
-    counted: Instant,
+    bar: ProgressBar,
     /// What the mirrors answered that did not have the file: where none has it, the final error tells.
     failures: Vec<String>,
 }
 
 impl Display {
-    /// Time between two counts.
-    const PACE: Duration = Duration::from_millis(100);
-
     fn new() -> Self {
-        Self { counts: io::stderr().is_terminal(), counted: Instant::now(), failures: Vec::new() }
+        Self { bar: ProgressBar::new(0), failures: Vec::new() }
     }
 
     fn show(&mut self, progress: &Progress) {
         match progress {
-            Progress::Received { file, bytes, total }
-                if self.counts && self.counted.elapsed() >= Self::PACE =>
-            {
-                self.counted = Instant::now();
-                let total = total.map_or(String::new(), |total| format!(" of {total}"));
-                let _ = write!(io::stderr(), "\r\x1b[K{file}: {bytes}{total} bytes");
-            }
-            Progress::Invalid(error) => {
-                let _ = writeln!(io::stderr(), "{error}; it will be replaced");
+            Progress::Received { file, bytes, total } => self.count(file, *bytes, *total),
+            Progress::Invalid(error) => self.warn(&format!("{error}; it will be replaced")),
+            Progress::Waiting { file } => self.warn(&format!("{file}: another process fetches it; waiting")),
+            Progress::Retry { error, wait } => {
+                self.warn(&format!("{error}; asking again in {:.1} s", wait.as_secs_f64()));
             }
             Progress::Failed(error) => self.failures.push(error.to_string()),
             Progress::Done(outcome) => {
-                if self.counts {
-                    let _ = write!(io::stderr(), "\r\x1b[K");
+                for failure in std::mem::take(&mut self.failures) {
+                    self.warn(&failure);
                 }
-                for failure in self.failures.drain(..) {
-                    let _ = writeln!(io::stderr(), "{failure}");
-                }
-                let _ = writeln!(io::stdout(), "{}", line(outcome));
+                self.bar.suspend(|| say(&line(outcome)));
             }
             _ => {}
         }
     }
+
+    fn count(&self, file: &str, bytes: u64, total: Option<u64>) {
+        if self.bar.message() != file {
+            let style = match total {
+                Some(_) => "{msg}: {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left",
+                None => "{msg}: {bytes}, {bytes_per_sec}",
+            };
+            self.bar.set_style(ProgressStyle::with_template(style).unwrap_or(ProgressStyle::default_bar()));
+            self.bar.set_message(file.to_owned());
+            self.bar.reset();
+            // What came in an earlier fetch says nothing of the rate of this one.
+            self.bar.set_position(bytes);
+            self.bar.reset_eta();
+        }
+        self.bar.set_length(total.unwrap_or(0));
+        self.bar.set_position(bytes);
+    }
+
+    fn warn(&self, text: &str) {
+        self.bar.suspend(|| warn(text));
+    }
+}
+
+/// What cannot be printed is not worth failing for.
+fn say(text: &str) {
+    let _ = writeln!(io::stdout(), "{text}");
+}
+
+fn warn(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
 }
 
 fn line(outcome: &Outcome) -> String {
@@ -92,39 +238,42 @@ fn line(outcome: &Outcome) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
-
-    #[test]
-    fn the_full_set_is_fetched_once() {
-        let Some(full) = std::env::var_os("MNIST_DIR") else {
-            eprintln!("skipped: MNIST_DIR does not name a folder with the full set");
-            return;
-        };
-        let target = tempfile::tempdir().unwrap();
-        let mirror: Mirror = full.to_str().unwrap().parse().unwrap();
-        let fetch = |mirrors| FetchData { mirrors, data_dir: target.path().to_owned() }.run();
-        fetch(vec![mirror]).unwrap();
-        assert_eq!(fs::read_dir(target.path()).unwrap().count(), 4);
-        // With a mirror that has nothing, only what is there can help.
-        let empty: Mirror = target.path().join("empty").to_str().unwrap().parse().unwrap();
-        fetch(vec![empty.clone()]).unwrap();
-
-        fs::remove_file(target.path().join("t10k-labels-idx1-ubyte.gz")).unwrap();
-        let error = format!("{:#}", fetch(vec![empty]).unwrap_err());
-        let expected = format!(
-            "cannot fetch MNIST into {0} (--mirror takes another URL or a folder): \
-             t10k-labels-idx1-ubyte.gz: no mirror had it: {0}/empty/t10k-labels-idx1-ubyte.gz: ",
-            target.path().display()
-        );
-        assert!(error.starts_with(&expected), "{error}");
-    }
 
     #[test]
     fn a_line_says_what_happened() {
         let fetched = Outcome { path: "d/f.gz".into(), bytes: 12, mirror: "/m".parse().ok() };
         assert_eq!(line(&fetched), "d/f.gz: 12 bytes, fetched from /m, verified");
         assert_eq!(line(&Outcome { mirror: None, ..fetched }), "d/f.gz: 12 bytes, already there, verified");
+    }
+
+    #[test]
+    fn names_stand_for_files() {
+        let check = |name, expected: &[&str]| {
+            let folders: Vec<_> = sources(name).unwrap().0.iter().map(|source| source.folder).collect();
+            assert_eq!(folders, expected, "{name}");
+        };
+        check("mnist", &["mnist"]);
+        check("qmnist-extra", &["qmnist"]);
+        check("emnist-letters", &["emnist"]);
+        check("emnist", &["emnist"]);
+        assert_eq!(sources("all").unwrap().0.len(), Set::ALL.len());
+        let error = sources("cifar").unwrap_err();
+        assert!(error.starts_with("expected mnist, fashion-mnist, ") && error.contains("`all`"), "{error}");
+    }
+
+    #[test]
+    fn a_mirror_may_have_a_place_for_the_set() {
+        let mirror = for_set("https://example.org/{set}/idx", "kmnist").unwrap();
+        assert_eq!(mirror.to_string(), "https://example.org/kmnist/idx/");
+        assert!(super::mirror("ftp://example.org/{set}").is_err());
+    }
+
+    #[test]
+    fn the_list_has_a_line_a_set() {
+        let list = list();
+        let lines: Vec<_> = list.lines().collect();
+        assert_eq!(lines.len(), 1 + Set::ALL.len());
+        assert_eq!(lines[2], "fashion-mnist       60000    10000       10  MIT, © 2017 Zalando SE");
     }
 }

@@ -45,7 +45,7 @@ impl Split {
         Ok([images, labels])
     }
 
-    fn prefix(self) -> &'static str {
+    pub(crate) fn prefix(self) -> &'static str {
         match self {
             Self::Train => "train",
             Self::Test => "t10k",
@@ -311,7 +311,7 @@ impl fmt::Debug for Dataset {
 }
 
 /// The first file that exists of the spellings of a name.
-fn find(folder: &Path, stem: &str, kind: &str) -> Result<PathBuf> {
+pub(crate) fn find(folder: &Path, stem: &str, kind: &str) -> Result<PathBuf> {
     let names = [
         format!("{stem}-{kind}.gz"),
         format!("{stem}-{kind}"),
@@ -336,7 +336,7 @@ fn find(folder: &Path, stem: &str, kind: &str) -> Result<PathBuf> {
 }
 
 /// The labels in an array of one axis and any integer type.
-fn class_labels(labels: Idx, path: &Path) -> Result<Vec<usize>> {
+pub(crate) fn class_labels(labels: Idx, path: &Path) -> Result<Vec<usize>> {
     if labels.shape.len() != 1 {
         return Err(Error::Rank { path: path.to_owned(), expected: "(labels)", found: labels.shape });
     }

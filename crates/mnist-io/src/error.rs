@@ -1,6 +1,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::catalog::Set;
+
 /// What can be wrong with a file, a data set or a download. Each message is complete: it names the source,
 /// what was expected and what was found.
 #[derive(Debug, thiserror::Error)]
@@ -71,7 +73,7 @@ pub enum Error {
         /// The sizes.
         shape: Vec<usize>,
     },
-    /// The header promises more than will be decompressed.
+    /// The header promises more than will be decompressed, or than a known set has.
     #[error("{path}: byte 4: expected at most {limit} bytes of values, found shape {shape:?}")]
     TooLarge {
         /// The file.
@@ -148,6 +150,16 @@ pub enum Error {
         expected: &'static str,
         /// The type it has.
         found: &'static str,
+    },
+    /// The images of a known set are not as many or not as large as they are.
+    #[error("{path}: expected shape {expected:?}, found {found:?}")]
+    Shape {
+        /// The file.
+        path: PathBuf,
+        /// The sizes that the set has.
+        expected: Vec<usize>,
+        /// The sizes in the file.
+        found: Vec<usize>,
     },
     /// There is not one label for each image.
     #[error("{labels}: expected {expected} labels, one for each image in {images}, found {found}")]
@@ -227,6 +239,35 @@ pub enum Error {
         /// What lies in it instead.
         unreadable: Vec<crate::pictures::Unreadable>,
     },
+    /// A label is none of the classes of a known set.
+    #[error("{path}: label {index}: expected {first} to {last}, found {found}")]
+    Class {
+        /// The file.
+        path: PathBuf,
+        /// The label's place.
+        index: usize,
+        /// The first class, as the file numbers it.
+        first: usize,
+        /// The last class.
+        last: usize,
+        /// The label.
+        found: usize,
+    },
+    /// A name is not that of a [`Set`](crate::catalog::Set).
+    #[error("expected {}, found {found:?}", names_of_sets())]
+    UnknownSet {
+        /// The name.
+        found: String,
+    },
+    /// A zip archive that cannot be read.
+    #[cfg(feature = "zip")]
+    #[error("{path}: expected a zip archive: {cause}")]
+    Archive {
+        /// The archive.
+        path: PathBuf,
+        /// What is wrong with it.
+        cause: String,
+    },
     /// An image was asked for that the data set does not have.
     #[error("indices: place {place}: expected an image below {len}, found {found}")]
     Index {
@@ -247,7 +288,7 @@ pub enum Error {
     },
     /// A mirror is given by something that names no place.
     #[cfg(feature = "download")]
-    #[error("expected an http, https or file URL or a folder, found {found:?}")]
+    #[error("expected an http, https or file URL, a folder or an archive, found {found:?}")]
     Mirror {
         /// What was given.
         found: String,
@@ -260,6 +301,15 @@ pub enum Error {
         url: String,
         /// The reason, innermost last.
         cause: String,
+        /// Whether the same request may succeed a moment later.
+        may_pass: bool,
+    },
+    /// A web server would have been asked, if that were allowed.
+    #[cfg(feature = "download")]
+    #[error("{url}: not asked for it: offline")]
+    Offline {
+        /// The address.
+        url: String,
     },
     /// The server answered, but not with the file.
     #[cfg(feature = "download")]
@@ -267,6 +317,8 @@ pub enum Error {
     Status {
         /// The address.
         url: String,
+        /// The status code.
+        code: u16,
         /// The status code and its name.
         status: String,
     },
@@ -282,6 +334,17 @@ pub enum Error {
         total: Option<u64>,
         /// The reason, innermost last.
         cause: String,
+    },
+    /// The server sends so little that the file would never be complete.
+    #[cfg(feature = "download")]
+    #[error("{url}: too slow: {received} bytes in {:.1} s", .elapsed.as_secs_f64())]
+    Slow {
+        /// The address.
+        url: String,
+        /// Bytes that came.
+        received: u64,
+        /// The time in which they came.
+        elapsed: std::time::Duration,
     },
     /// A web page came instead of the file: a login, an error or a parked domain.
     #[cfg(feature = "download")]
@@ -312,12 +375,14 @@ pub enum Error {
         /// Bytes found; counting stops at one too many.
         found: u64,
     },
-    /// The decompressed file is not the original.
+    /// The file is not the original.
     #[cfg(feature = "download")]
-    #[error("{path}: expected a decompressed SHA-256 of {expected}, found {found}")]
+    #[error("{path}: expected {what} {expected}, found {found}")]
     Checksum {
         /// The file, or its address.
         path: PathBuf,
+        /// Which sum, and of what.
+        what: &'static str,
         /// The original's checksum.
         expected: String,
         /// The file's.
@@ -330,7 +395,7 @@ pub enum Error {
         /// The file's name.
         file: String,
         /// What each mirror answered, in order.
-        attempts: Vec<Error>,
+        attempts: Vec<crate::download::Attempt>,
     },
 }
 
@@ -357,6 +422,13 @@ fn no_pictures(classes: usize, unreadable: &[crate::pictures::Unreadable]) -> St
     }
 }
 
+/// `a, b or c`.
+fn names_of_sets() -> String {
+    let names = Set::ALL.map(Set::name);
+    let (last, others) = names.split_last().unwrap_or((&"", &[]));
+    format!("{} or {last}", others.join(", "))
+}
+
 #[cfg(feature = "download")]
 fn of_total(total: &Option<u64>) -> String {
     total.map_or(String::new(), |n| format!(" of {n}"))
@@ -368,9 +440,9 @@ fn found_bytes(expected: u64, found: u64) -> String {
 }
 
 #[cfg(feature = "download")]
-fn list(attempts: &[Error]) -> String {
+fn list(attempts: &[crate::download::Attempt]) -> String {
     if attempts.is_empty() {
         return "none was given".to_owned();
     }
-    attempts.iter().map(Error::to_string).collect::<Vec<_>>().join("; ")
+    attempts.iter().map(|attempt| attempt.error.to_string()).collect::<Vec<_>>().join("; ")
 }

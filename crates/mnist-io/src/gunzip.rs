@@ -59,6 +59,11 @@ impl<'a> Source<'a> {
         Ok(Self { reader, origin, encoding, offset: 0, stored: length, limit })
     }
 
+    /// The same with a limit, if it is a lower one.
+    pub(crate) fn limited(self, limit: u64) -> Self {
+        Self { limit: limit.min(self.limit), ..self }
+    }
+
     /// How many decompressed bytes remain, where that is known without decompressing.
     pub(crate) fn remaining(&self) -> Option<u64> {
         match self.encoding {

@@ -131,7 +131,7 @@ pub fn write(array: &Idx) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn decode(mut source: Source, origin: &Path) -> Result<Idx> {
+pub(crate) fn decode(mut source: Source, origin: &Path) -> Result<Idx> {
     let path = || origin.to_owned();
     let mut magic = [0; 4];
     let found = source.fill(&mut magic)?;

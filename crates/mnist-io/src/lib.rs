@@ -2,6 +2,9 @@
 #![forbid(unsafe_code)]
 #![warn(clippy::unwrap_used)]
 
+#[cfg(feature = "zip")]
+pub mod archive;
+pub mod catalog;
 mod dataset;
 #[cfg(feature = "download")]
 pub mod download;

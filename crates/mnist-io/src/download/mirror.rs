@@ -1,28 +1,20 @@
-//! Where files come from: a web server or a folder.
+//! Where files come from: a web server, a folder or an archive.
 
-use std::cell::OnceCell;
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
-use std::path::PathBuf;
+use std::fs;
+use std::io::{self, BufReader, Read};
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::Arc;
-use std::time::Duration;
 
 use reqwest::Url;
-use reqwest::blocking::Client;
-use rustls::{ClientConfig, RootCertStore};
-use rustls_platform_verifier::Verifier;
 
-use super::RemoteFile;
-use crate::{Error, Result};
+use super::Options;
+use super::web::{Client, Validator};
+use crate::catalog::{self, File};
+use crate::{Error, Result, archive};
 
-/// How long a server may take to accept a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
-/// How long it may take to answer, and then to send each next piece.
-const READ_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// A place that has the files: an `http`, `https` or `file` URL, or the path of a folder.
+/// A place that has the files: an `http`, `https` or `file` URL, or the path of a folder. A local path may also be that
+/// of a zip archive with the files in it, or of one of the files itself.
 ///
 /// ```
 /// use mnist_io::download::Mirror;
@@ -38,19 +30,22 @@ pub struct Mirror(Place);
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Place {
     Web(Url),
-    Folder(PathBuf),
+    Local(PathBuf),
 }
 
 impl Mirror {
-    /// The web's mirrors of MNIST, in the order in which to try them.
-    ///
-    /// The set's first home, yann.lecun.com, has refused downloads since 2024 and is not among them.
-    pub fn mnist() -> Vec<Self> {
-        let addresses = [
-            "https://storage.googleapis.com/cvdf-datasets/mnist/",
-            "https://ossci-datasets.s3.amazonaws.com/mnist/",
-        ];
-        addresses.iter().filter_map(|address| address.parse().ok()).collect()
+    /// The web's mirrors of a set, in the order in which to try them.
+    pub fn of(source: &catalog::Source) -> Vec<Self> {
+        source.mirrors.iter().filter_map(|address| address.parse().ok()).collect()
+    }
+
+    /// The address of a file there, for messages.
+    fn address(&self, file: &File<'_>) -> String {
+        match &self.0 {
+            Place::Web(base) => format!("{base}{}", file.name),
+            Place::Local(path) if path.is_file() => path.display().to_string(),
+            Place::Local(path) => in_folder(path, file).display().to_string(),
+        }
     }
 }
 
@@ -63,11 +58,11 @@ impl FromStr for Mirror {
             return Err(unusable());
         }
         if !text.contains("://") {
-            return Ok(Self(Place::Folder(text.into())));
+            return Ok(Self(Place::Local(text.into())));
         }
         let mut url = Url::parse(text).map_err(|_| unusable())?;
         match url.scheme() {
-            "file" => url.to_file_path().map(|path| Self(Place::Folder(path))).map_err(|()| unusable()),
+            "file" => url.to_file_path().map(|path| Self(Place::Local(path))).map_err(|()| unusable()),
             "http" | "https" => {
                 // Without the slash at its end, the last part of the path would be replaced by a file's name.
                 url.path_segments_mut().map_err(|()| unusable())?.pop_if_empty().push("");
@@ -82,111 +77,99 @@ impl fmt::Display for Mirror {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match &self.0 {
             Place::Web(url) => url.fmt(f),
-            Place::Folder(path) => path.display().fmt(f),
+            Place::Local(path) => path.display().fmt(f),
         }
     }
 }
 
 /// A file as a mirror offers it.
-pub(super) struct Body {
-    pub(super) reader: Box<dyn Read>,
-    /// The file's address, for messages.
-    pub(super) address: String,
-    /// Its length, where the mirror says.
+pub(super) struct Body<'a> {
+    pub(super) reader: Box<dyn Read + 'a>,
+    /// How many bytes of the file come before the first one that the reader gives.
+    pub(super) start: u64,
+    /// The length of the whole file, where the mirror says.
     pub(super) total: Option<u64>,
+    /// Whether the server says that it has compressed what it sends.
+    pub(super) coded: bool,
 }
 
-/// A mirror and its connections, which are made when first used.
-pub(super) struct Source<'a> {
+/// A mirror and its connections.
+pub(super) struct Origin<'a> {
     pub(super) mirror: &'a Mirror,
-    client: OnceCell<Client>,
+    client: Client,
 }
 
-impl<'a> Source<'a> {
-    pub(super) fn new(mirror: &'a Mirror) -> Self {
-        Self { mirror, client: OnceCell::new() }
+impl<'a> Origin<'a> {
+    pub(super) fn new(mirror: &'a Mirror, options: &Options) -> Self {
+        Self { mirror, client: Client::new(options) }
     }
 
-    pub(super) fn open(&self, file: &RemoteFile<'_>) -> Result<Body> {
+    pub(super) fn address(&self, file: &File<'_>) -> String {
+        self.mirror.address(file)
+    }
+
+    /// Whether an answer may be another one a moment later.
+    pub(super) fn is_web(&self) -> bool {
+        matches!(self.mirror.0, Place::Web(_))
+    }
+
+    /// Hands the file to `take`: what follows its first `from` bytes, or all of it where that cannot be had.
+    pub(super) fn open<T>(
+        &self,
+        file: &File<'_>,
+        from: u64,
+        validator: &mut Option<Validator>,
+        take: impl FnOnce(Body<'_>) -> Result<T>,
+    ) -> Result<T> {
         match &self.mirror.0 {
-            Place::Web(base) => self.get(base, file),
-            Place::Folder(folder) => {
-                let plain = folder.join(file.plain_name());
-                let zipped = folder.join(file.name);
-                let path = if !zipped.exists() && plain.exists() { plain } else { zipped };
-                let io = |cause| Error::Io { path: path.clone(), cause };
-                let opened = File::open(&path).map_err(io)?;
-                let total = Some(opened.metadata().map_err(io)?.len());
-                Ok(Body { reader: Box::new(opened), address: path.display().to_string(), total })
+            Place::Web(base) => take(self.client.get(base, file, from, validator)?),
+            Place::Local(path) if path.is_file() && !is_file_itself(path, file) => {
+                open_archive(path, file, take)
             }
+            Place::Local(path) if path.is_file() => open_local(path, take),
+            Place::Local(path) => open_local(&in_folder(path, file), take),
         }
     }
-
-    fn get(&self, base: &Url, file: &RemoteFile<'_>) -> Result<Body> {
-        let failed = |url: &Url, cause: &reqwest::Error| Error::Request {
-            url: url.to_string(),
-            cause: reasons(cause),
-        };
-        let url =
-            base.join(file.name).map_err(|_| Error::Mirror { found: format!("{base}{}", file.name) })?;
-        let client = match self.client.get() {
-            Some(client) => client,
-            None => {
-                let client = client(base)?;
-                self.client.get_or_init(|| client)
-            }
-        };
-        let response = client.get(url.clone()).send().map_err(|cause| failed(&url, &cause.without_url()))?;
-        let (address, status) = (url.to_string(), response.status());
-        if !status.is_success() {
-            return Err(Error::Status { url: address, status: status.to_string() });
-        }
-        let total = response.content_length();
-        Ok(Body { reader: Box::new(response), address, total })
-    }
 }
 
-/// A client for one server. Its TLS is its own: a library does not choose for the whole process.
-fn client(server: &Url) -> Result<Client> {
-    let failed =
-        |cause: &dyn std::error::Error| Error::Request { url: server.to_string(), cause: reasons(cause) };
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = ClientConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()
-        .map_err(|cause| failed(&cause))?;
-    let tls = match Verifier::new(provider) {
-        Ok(verifier) => tls.dangerous().with_custom_certificate_verifier(Arc::new(verifier)),
-        // A system without certificates, as small containers are, can still use a server that needs none.
-        Err(_) if server.scheme() == "http" => tls.with_root_certificates(RootCertStore::empty()),
-        Err(cause) => return Err(failed(&cause)),
-    };
-    let mut builder = Client::builder()
-        .tls_backend_preconfigured(tls.with_no_client_auth())
-        .user_agent(concat!("mnist-io/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(READ_TIMEOUT);
-    if is_loopback(server) {
-        builder = builder.no_proxy();
-    }
-    builder.build().map_err(|cause| failed(&cause))
+/// Whether a local file is the one that is wanted, not an archive that holds it. A set that comes as an archive may have
+/// been saved under another name.
+fn is_file_itself(path: &Path, file: &File<'_>) -> bool {
+    let is_called = |name: &str| path.file_name().is_some_and(|found| found == name);
+    is_called(file.name) || is_called(file.plain_name()) || file.name.ends_with(".zip")
 }
 
-/// This machine is not to be reached through a proxy.
-fn is_loopback(server: &Url) -> bool {
-    match server.host_str() {
-        Some("localhost" | "[::1]") => true,
-        Some(host) => host.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback()),
-        None => false,
-    }
+/// Where the file is in a folder, compressed if it is there in both forms.
+fn in_folder(folder: &Path, file: &File<'_>) -> PathBuf {
+    let [zipped, plain] = [file.name, file.plain_name()].map(|name| folder.join(name));
+    if !zipped.exists() && plain.exists() { plain } else { zipped }
 }
 
-/// An error and its causes on one line: the outer ones alone say little.
-pub(super) fn reasons(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
+fn open_local<T>(path: &Path, take: impl FnOnce(Body<'_>) -> Result<T>) -> Result<T> {
+    let io = |cause| Error::Io { path: path.to_owned(), cause };
+    let opened = fs::File::open(path).map_err(io)?;
+    let total = Some(opened.metadata().map_err(io)?.len());
+    let reader = Box::new(Local { reader: opened, path });
+    take(Body { reader, start: 0, total, coded: false })
+}
+
+fn open_archive<T>(path: &Path, file: &File<'_>, take: impl FnOnce(Body<'_>) -> Result<T>) -> Result<T> {
+    let opened = fs::File::open(path).map_err(|cause| Error::Io { path: path.to_owned(), cause })?;
+    archive::member(BufReader::new(opened), path, &[file.name, file.plain_name()], |member| {
+        let reader = Box::new(Local { reader: member.reader, path: &member.path });
+        take(Body { reader, start: 0, total: Some(member.bytes), coded: false })
+    })
+}
+
+/// A reader whose errors say what it reads.
+struct Local<'a, R> {
+    reader: R,
+    path: &'a Path,
+}
+
+impl<R: Read> Read for Local<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.reader.read(buffer);
+        read.map_err(|cause| io::Error::other(Error::Io { path: self.path.to_owned(), cause }))
     }
-    text
 }

@@ -1,73 +1,76 @@
-//! Fetching MNIST: mirrors in order, each file checked against its checksum before it gets its name.
+//! Fetching the sets of the [`catalog`](crate::catalog): mirrors in order, each file checked before it gets its name.
 //!
-//! A file is streamed to a temporary file beside its final place, decompressed and compared with the SHA-256 of the
-//! original, synced, and only then renamed; whatever fails before leaves the folder as it was. A file that is there
-//! already and valid is left alone.
+//! A file is streamed to `.NAME.part` beside its final place, compared with its checksum, synced, and only then renamed:
+//! under its name there is never anything but the right file. What has arrived when a connection breaks, or when the
+//! process is killed, stays in the part, and the next request asks the server for the rest alone. The part is locked
+//! while it is written: of two fetches into one folder, the second waits and then finds the file there.
+//!
+//! Nothing here waits for ever: for a connection, for the next bytes and for a rate there are limits, and retries are
+//! counted; see [`Options`]. Proxies are taken from `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`. Certificates are the
+//! system's.
 //!
 //! ```no_run
 //! # fn main() -> mnist_io::Result<()> {
-//! use mnist_io::download::{self, Mirror};
-//! use mnist_io::{Dataset, Split};
+//! use mnist_io::{Split, catalog::Set, download};
 //!
-//! let folder = std::path::Path::new("data/mnist");
-//! download::mnist(folder, &Mirror::mnist(), &mut |_| {})?;
-//! let digits = Dataset::load(folder, Split::Train)?;
+//! let folder = std::path::Path::new("data/fashion-mnist");
+//! download::set(Set::FashionMnist, folder)?;
+//! let clothes = Set::FashionMnist.load(folder, Split::Train)?;
 //! # Ok(()) }
 //! ```
 
 mod mirror;
-mod store;
+mod part;
+mod transfer;
 mod verify;
+mod web;
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub use mirror::Mirror;
-use mirror::Source;
+use mirror::Origin;
+use transfer::Transfer;
 
+use crate::catalog::{Checksum, File, Set};
 use crate::{Error, Result};
 
-/// A gzipped file to fetch, and how to know that it is the right one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RemoteFile<'a> {
-    /// Its name at the mirrors and in the folder, with `.gz` at the end.
-    pub name: &'a str,
-    /// SHA-256 of its decompressed bytes, in lower-case hexadecimal: mirrors may compress differently.
-    pub sha256: &'a str,
-    /// Its length when decompressed.
-    pub bytes: u64,
+/// How long to wait, and how often to try again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Ask no web server: only folders and archives are used.
+    pub offline: bool,
+    /// How long a server may take to accept a connection.
+    pub connect_timeout: Duration,
+    /// How long it may take to answer, and then to send each next piece.
+    pub read_timeout: Duration,
+    /// The bytes a second below which a server is given up, …
+    pub min_rate: u64,
+    /// … on average over this time.
+    pub rate_window: Duration,
+    /// How often a mirror is asked again after what may pass: a broken or slow connection, an overloaded server. An
+    /// attempt that brought a megabyte more does not count.
+    pub retries: u32,
+    /// The time before the first retry. It doubles with each.
+    pub backoff: Duration,
 }
 
-impl RemoteFile<'_> {
-    /// The name of the decompressed file.
-    fn plain_name(&self) -> &str {
-        self.name.strip_suffix(".gz").unwrap_or(self.name)
+impl Default for Options {
+    /// 15 s for a connection, 30 s for an answer, 1 kB/s over 30 s; 4 retries after 0.5, 1, 2 and 4 s.
+    fn default() -> Self {
+        Self {
+            offline: false,
+            connect_timeout: Duration::from_secs(15),
+            read_timeout: Duration::from_secs(30),
+            min_rate: 1000,
+            rate_window: Duration::from_secs(30),
+            retries: 4,
+            backoff: Duration::from_millis(500),
+        }
     }
 }
-
-/// The four files of MNIST.
-pub const MNIST: [RemoteFile<'static>; 4] = [
-    RemoteFile {
-        name: "train-images-idx3-ubyte.gz",
-        sha256: "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-        bytes: 47_040_016,
-    },
-    RemoteFile {
-        name: "train-labels-idx1-ubyte.gz",
-        sha256: "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-        bytes: 60_008,
-    },
-    RemoteFile {
-        name: "t10k-images-idx3-ubyte.gz",
-        sha256: "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-        bytes: 7_840_016,
-    },
-    RemoteFile {
-        name: "t10k-labels-idx1-ubyte.gz",
-        sha256: "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-        bytes: 10_008,
-    },
-];
 
 /// What is going on, for a display.
 #[derive(Debug)]
@@ -75,14 +78,26 @@ pub const MNIST: [RemoteFile<'static>; 4] = [
 pub enum Progress<'a> {
     /// A file that was there is not valid; it is replaced when a valid one has arrived.
     Invalid(&'a Error),
+    /// Another process or thread is fetching the file; this one waits.
+    Waiting {
+        /// Its name.
+        file: &'a str,
+    },
     /// More of a file has arrived.
     Received {
         /// Its name.
         file: &'a str,
-        /// Bytes so far.
+        /// Bytes so far, those of an earlier attempt included.
         bytes: u64,
         /// Bytes in all, where the mirror says.
         total: Option<u64>,
+    },
+    /// A mirror is asked again.
+    Retry {
+        /// Why.
+        error: &'a Error,
+        /// After which time.
+        wait: Duration,
     },
     /// A mirror did not have the file; the next one is tried.
     Failed(&'a Error),
@@ -101,39 +116,61 @@ pub struct Outcome {
     pub mirror: Option<Mirror>,
 }
 
-/// Fetches the four files of MNIST into a folder, which is made if need be. See [`fetch`].
+/// What a mirror answered that did not have a file.
+#[derive(Debug)]
+pub struct Attempt {
+    /// Where the file should have been.
+    pub address: String,
+    /// The answer, which names the address.
+    pub error: Error,
+}
+
+impl Attempt {
+    /// The answer without the address.
+    pub fn answer(&self) -> String {
+        let text = self.error.to_string();
+        let answer = text.strip_prefix(&self.address).and_then(|rest| rest.strip_prefix(": "));
+        answer.map_or(text.clone(), str::to_owned)
+    }
+}
+
+/// Fetches the files of a set from its mirrors into a folder, which is made if need be. See [`fetch`].
 ///
 /// # Errors
 /// As for [`fetch`].
-pub fn mnist(
-    directory: &Path,
-    mirrors: &[Mirror],
-    progress: &mut dyn FnMut(Progress<'_>),
-) -> Result<Vec<Outcome>> {
-    fetch(directory, &MNIST, mirrors, progress)
+pub fn set(set: Set, directory: &Path) -> Result<Vec<Outcome>> {
+    let source = set.entry().source;
+    fetch(directory, source.files, &Mirror::of(source), &Options::default(), &mut |_| {})
 }
 
 /// Fetches files into a folder, which is made if need be, each from the first of the mirrors that has a valid one.
 ///
-/// A mirror's bytes are stored as they come: a file that turns out not to be compressed is stored without `.gz`, and
-/// one that is there in that form counts as being there.
+/// A file that is there already and valid is left alone. A mirror's bytes are stored as they come: a file that turns
+/// out not to be compressed is stored without `.gz`, and one that is there in that form counts as being there.
 ///
 /// # Errors
 /// The first file that no mirror has, with what each of them answered; a folder that cannot be written to. Files that
 /// were fetched before stay.
 pub fn fetch(
     directory: &Path,
-    files: &[RemoteFile<'_>],
+    files: &[File<'_>],
     mirrors: &[Mirror],
+    options: &Options,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Vec<Outcome>> {
-    fs::create_dir_all(directory).map_err(|cause| Error::Io { path: directory.to_owned(), cause })?;
-    let sources: Vec<Source> = mirrors.iter().map(Source::new).collect();
+    let origins: Vec<_> = mirrors.iter().map(|mirror| Origin::new(mirror, options)).collect();
     let mut outcomes = Vec::new();
     for file in files {
-        let outcome = match present(directory, file, progress)? {
-            Some(outcome) => outcome,
-            None => from_first(&sources, directory, file, progress)?,
+        let outcome = match verify(directory, file) {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                if !matches!(error, Error::NotFound { .. } | Error::NoFolder { .. }) {
+                    progress(Progress::Invalid(&error));
+                }
+                fs::create_dir_all(directory)
+                    .map_err(|cause| Error::Io { path: directory.to_owned(), cause })?;
+                Transfer { file, directory, options }.run(&origins, progress)?
+            }
         };
         progress(Progress::Done(&outcome));
         outcomes.push(outcome);
@@ -141,45 +178,36 @@ pub fn fetch(
     Ok(outcomes)
 }
 
-/// The file, if it is there and valid.
-fn present(
-    directory: &Path,
-    file: &RemoteFile<'_>,
-    progress: &mut dyn FnMut(Progress<'_>),
-) -> Result<Option<Outcome>> {
-    for name in [file.name, file.plain_name()] {
-        let path = directory.join(name);
-        if !path.is_file() {
-            continue;
-        }
-        match verify::file(&path, &path, file) {
-            Ok(_) => {
-                let metadata = fs::metadata(&path);
-                let bytes = metadata.map_err(|cause| Error::Io { path: path.clone(), cause })?.len();
-                return Ok(Some(Outcome { path, bytes, mirror: None }));
+/// Looks for a file in a folder, compressed or, where its checksum can tell, not, and checks it.
+///
+/// # Errors
+/// No such folder or file; a file that is not the right one.
+pub fn verify(directory: &Path, file: &File<'_>) -> Result<Outcome> {
+    let names: &[&str] = match file.checksum {
+        Checksum::Contents(_) if file.plain_name() != file.name => &[file.name, file.plain_name()],
+        _ => &[file.name],
+    };
+    let mut invalid = None;
+    for path in names.iter().map(|name| directory.join(name)) {
+        let io = |cause| Error::Io { path: path.clone(), cause };
+        let checked = match fs::File::open(&path) {
+            Ok(stored) => {
+                verify::verify(&stored, &path, file).and_then(|_| Ok(stored.metadata().map_err(io)?.len()))
             }
-            Err(error) => progress(Progress::Invalid(&error)),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => continue,
+            Err(cause) => Err(io(cause)),
+        };
+        match checked {
+            Ok(bytes) => return Ok(Outcome { path, bytes, mirror: None }),
+            Err(error) => invalid = invalid.or(Some(error)),
         }
     }
-    Ok(None)
-}
-
-/// The file from the first source that has a valid one.
-fn from_first(
-    sources: &[Source<'_>],
-    directory: &Path,
-    file: &RemoteFile<'_>,
-    progress: &mut dyn FnMut(Progress<'_>),
-) -> Result<Outcome> {
-    let mut attempts = Vec::new();
-    for source in sources {
-        match source.open(file).and_then(|body| store::store(body, directory, file, progress)) {
-            Ok((path, bytes)) => return Ok(Outcome { path, bytes, mirror: Some(source.mirror.clone()) }),
-            Err(error) => {
-                progress(Progress::Failed(&error));
-                attempts.push(error);
-            }
+    Err(match invalid {
+        Some(error) => error,
+        None if !directory.is_dir() => Error::NoFolder { path: directory.to_owned() },
+        None => {
+            let names = names.iter().map(|&name| name.to_owned()).collect();
+            Error::NotFound { folder: directory.to_owned(), names }
         }
-    }
-    Err(Error::AllMirrors { file: file.name.to_owned(), attempts })
+    })
 }

@@ -1,0 +1,118 @@
+//! The part of a file that has arrived: under a name of its own, locked, and resumed by the next fetch if this one
+//! does not come to its end.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use same_file::Handle;
+
+use super::verify;
+use crate::gunzip::Encoding;
+use crate::{Error, Result, catalog};
+
+/// A partial file, which this process alone has. What is done to it is done through one handle: where locks are
+/// mandatory, they hold against other handles of the same process, too.
+pub(super) struct Part {
+    file: File,
+    path: PathBuf,
+    length: u64,
+}
+
+impl Part {
+    /// Opens `.NAME.part`, which may hold what an earlier fetch left. Where another process, or another thread,
+    /// has it, `waiting` is called, and this function waits.
+    pub(super) fn open(directory: &Path, name: &str, waiting: impl FnMut()) -> Result<Self> {
+        let path = directory.join(format!(".{name}.part"));
+        let (file, length) =
+            open_alone(&path, waiting).map_err(|cause| Error::Io { path: path.clone(), cause })?;
+        Ok(Self { file, path, length })
+    }
+
+    pub(super) fn len(&self) -> u64 {
+        self.length
+    }
+
+    /// Whether the error is one of this file, not of where its bytes come from.
+    pub(super) fn is_at_fault(&self, error: &Error) -> bool {
+        matches!(error, Error::Io { path, .. } if *path == self.path)
+    }
+
+    pub(super) fn clear(&mut self) -> Result<()> {
+        self.length = 0;
+        self.file.set_len(0).map_err(|cause| self.error(cause))
+    }
+
+    pub(super) fn append(&mut self, piece: &[u8]) -> Result<()> {
+        let written = self.file.seek(SeekFrom::Start(self.length)).and_then(|_| self.file.write_all(piece));
+        written.map_err(|cause| self.error(cause))?;
+        self.length += piece.len() as u64;
+        Ok(())
+    }
+
+    /// Checks the whole; `address` says in errors where it came from.
+    pub(super) fn verify(&mut self, address: &str, file: &catalog::File<'_>) -> Result<Encoding> {
+        self.file.rewind().map_err(|cause| self.error(cause))?;
+        verify::verify(&self.file, Path::new(address), file)
+    }
+
+    /// Gives the file its name, for good: its bytes and its name survive a power cut.
+    pub(super) fn commit(self, path: &Path) -> Result<()> {
+        self.file.sync_all().map_err(|cause| self.error(cause))?;
+        let io = |cause| Error::Io { path: path.to_owned(), cause };
+        fs::rename(&self.path, path).map_err(io)?;
+        path.parent().map_or(Ok(()), sync_folder).map_err(io)
+    }
+
+    /// Leaves what may be resumed, and nothing where there is nothing.
+    pub(super) fn leave(self) {
+        if self.length == 0 {
+            self.discard();
+        }
+    }
+
+    /// An empty file that stays behind does no harm.
+    pub(super) fn discard(self) {
+        let _ = fs::remove_file(&self.path);
+    }
+
+    fn error(&self, cause: io::Error) -> Error {
+        Error::Io { path: self.path.clone(), cause }
+    }
+}
+
+fn open_alone(path: &Path, mut waiting: impl FnMut()) -> io::Result<(File, u64)> {
+    loop {
+        let file = File::options().read(true).write(true).create(true).truncate(false).open(path)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                waiting();
+                file.lock()?;
+            }
+            Err(TryLockError::Error(cause)) => return Err(cause),
+        }
+        // Who had it may have given it its final name, or removed it: then another file is to be locked.
+        match Handle::from_path(path) {
+            Ok(there) if Handle::from_file(file.try_clone()?)? == there => {
+                let length = file.metadata()?.len();
+                return Ok((file, length));
+            }
+            Ok(_) => {}
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => {}
+            Err(cause) => return Err(cause),
+        }
+    }
+}
+
+/// Makes a rename last.
+#[cfg(unix)]
+fn sync_folder(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}
+
+/// A folder cannot be synced here.
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> io::Result<()> {
+    Ok(())
+}
