@@ -1,11 +1,12 @@
 //! `cargo xtask fetch-data`: the sets of the MNIST family into the data folder, verified.
 
+use std::fmt;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::workspace;
 use anyhow::{Result, bail, ensure};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{BinaryBytes, ProgressBar, ProgressState, ProgressStyle};
 use mnist_io::catalog::{Entry, Set, Source};
 use mnist_io::download::{self, Attempt, Mirror, Options, Outcome, Progress};
 
@@ -196,26 +197,41 @@ impl Display {
         }
     }
 
-    fn count(&self, file: &str, bytes: u64, total: Option<u64>) {
-        if self.bar.message() != file {
-            let style = match total {
-                Some(_) => "{msg}: {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left",
-                None => "{msg}: {bytes}, {bytes_per_sec}",
-            };
-            self.bar.set_style(ProgressStyle::with_template(style).unwrap_or(ProgressStyle::default_bar()));
-            self.bar.set_message(file.to_owned());
-            self.bar.reset();
-            // What came in an earlier fetch says nothing of the rate of this one.
-            self.bar.set_position(bytes);
-            self.bar.reset_eta();
+    fn count(&mut self, file: &str, bytes: u64, total: Option<u64>) {
+        if self.bar.message() != file || bytes < self.bar.position() {
+            self.bar.finish_and_clear();
+            self.bar = ProgressBar::new(total.unwrap_or(0))
+                .with_position(bytes)
+                .with_message(file.to_owned())
+                .with_style(style(bytes, total.is_some()));
         }
-        self.bar.set_length(total.unwrap_or(0));
         self.bar.set_position(bytes);
     }
 
     fn warn(&self, text: &str) {
         self.bar.suspend(|| warn(text));
     }
+}
+
+/// What is shown of a file that goes on after its first bytes: how much, how fast, how long still.
+fn style(first: u64, has_total: bool) -> ProgressStyle {
+    // What came in an earlier fetch says nothing of the rate of this one.
+    let rate =
+        move |state: &ProgressState| state.pos().saturating_sub(first) as f64 / state.elapsed().as_secs_f64();
+    let template = if has_total {
+        "{msg}: {bytes} of {total_bytes}, {rate}/s, {left} left"
+    } else {
+        "{msg}: {bytes}, {rate}/s"
+    };
+    ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .with_key("rate", move |state: &ProgressState, text: &mut dyn fmt::Write| {
+            let _ = write!(text, "{}", BinaryBytes(rate(state) as u64));
+        })
+        .with_key("left", move |state: &ProgressState, text: &mut dyn fmt::Write| {
+            let (bytes, rate) = (state.len().unwrap_or(0).saturating_sub(state.pos()), rate(state));
+            let _ = if rate < 1.0 { write!(text, "?") } else { write!(text, "{:.0} s", bytes as f64 / rate) };
+        })
 }
 
 /// What cannot be printed is not worth failing for.
