@@ -5,6 +5,7 @@ use clap::builder::{PathBufValueParser, PossibleValuesParser, RangedU64ValuePars
 use clap::{Parser, Subcommand, ValueEnum};
 use layers::{Padding, Ties};
 use mnist_io::Split;
+use mnist_io::catalog::Set;
 use std::path::{Path, PathBuf};
 
 /// Train, judge and use small convolutional networks.
@@ -68,6 +69,7 @@ pub struct Tutorial {
 #[command(after_help = "Examples:
   cnn train
   cnn train --preset keras --data-dir data/mnist --out digits.safetensors
+  cnn train --preset keras --dataset fashion-mnist
   cnn train --preset keras --batch-size 64 --learning-rate 0.1 --progress json")]
 pub struct Train {
     /// Which network, and how it is trained unless a flag says otherwise
@@ -241,6 +243,10 @@ pub struct Gradcheck {
 /// Which images.
 #[derive(clap::Args)]
 pub struct Data {
+    /// A set by its name, in the folder where `cargo xtask fetch-data NAME` puts it or in --data-dir
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(Set::ALL.map(Set::name)).try_map(set))]
+    pub dataset: Option<Set>,
+
     /// The folder with MNIST's four IDX files, each plain or gzip [default: the environment's MNIST_DIR, else
     /// data/mnist where it holds them, else the bundled sample of 1,000 training and 1,000 test images]
     #[arg(long, value_name = "DIR")]
@@ -249,7 +255,7 @@ pub struct Data {
     /// A folder with your own pictures (PNG, JPEG, BMP), a sub-folder a class. A fifth of each class is for testing, always
     /// the same, unless there are two such folders in it, train and test. Decoded pictures are kept in the folder, in a
     /// file .pictures-…
-    #[arg(long, value_name = "DIR", conflicts_with = "data_dir")]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["data_dir", "dataset"])]
     pub images: Option<PathBuf>,
 
     /// Rows and columns that the middle square of each picture is resized to [default: 28; for eval, the model's]
@@ -294,6 +300,10 @@ fn learning_rate(text: &str) -> Result<f32, String> {
         Ok(rate) if f32::is_finite(rate) && rate > 0.0 => Ok(rate),
         _ => Err("expected a finite number above 0".into()),
     }
+}
+
+fn set(name: String) -> mnist_io::Result<Set> {
+    name.parse()
 }
 
 fn ties(name: String) -> Ties {

@@ -3,6 +3,7 @@
 use crate::args;
 use anyhow::{Context, ensure};
 use layers::{Normalization, Samples};
+use mnist_io::catalog::Set;
 use mnist_io::pictures::{self, Color, Pictures};
 use mnist_io::{Dataset, Split, sample};
 use std::env;
@@ -33,6 +34,8 @@ enum Origin {
     Sample,
     /// MNIST's files in a folder.
     Folder(PathBuf),
+    /// A set's own files in a folder.
+    Set(Set, PathBuf),
     Pictures {
         folder: PathBuf,
         size: u32,
@@ -41,8 +44,8 @@ enum Origin {
 }
 
 impl Source {
-    /// The pictures or the folder that were named, else the folder in `MNIST_DIR`, else [`FETCHED`] where it holds MNIST,
-    /// else the bundled sample.
+    /// The pictures, the set or the folder that were named, else the folder in `MNIST_DIR`, else [`FETCHED`] where it
+    /// holds MNIST, else the bundled sample.
     pub fn new(args: args::Data, default_limit: Option<usize>) -> Self {
         let named = || env::var_os("MNIST_DIR").filter(|folder| !folder.is_empty()).map(PathBuf::from);
         let fetched = || holds_mnist(Path::new(FETCHED)).then(|| FETCHED.into());
@@ -51,8 +54,11 @@ impl Source {
             size: args.size.unwrap_or(28),
             color: if args.rgb { Color::Rgb } else { Color::Grey },
         });
-        let folder = || args.data_dir.or_else(named).or_else(fetched).map(Origin::Folder);
-        let origin = pictures.or_else(folder).unwrap_or(Origin::Sample);
+        let others = || match (args.dataset, args.data_dir) {
+            (Some(set), folder) => Origin::Set(set, folder.unwrap_or_else(|| folder_of(set))),
+            (None, folder) => folder.or_else(named).or_else(fetched).map_or(Origin::Sample, Origin::Folder),
+        };
+        let origin = pictures.unwrap_or_else(others);
         Self { origin, limit: args.limit.or(default_limit), reported: Once::new() }
     }
 
@@ -72,6 +78,7 @@ impl Source {
                 };
                 format!("cannot load {images}-idx3-ubyte and {labels}-idx1-ubyte (plain or .gz)")
             })?,
+            (Origin::Set(set, folder), _) => set.load(folder, split).context(NotLoaded(*set))?,
             (Origin::Pictures { folder, size, color }, _) => self.pictures(folder, *size, *color, split)?,
         };
         dataset.truncate(self.limit.unwrap_or(usize::MAX));
@@ -82,7 +89,7 @@ impl Source {
     pub fn files(&self, split: Split) -> anyhow::Result<Vec<PathBuf>> {
         match &self.origin {
             Origin::Folder(folder) => Ok(split.files(folder)?.into()),
-            Origin::Sample | Origin::Pictures { .. } => Ok(Vec::new()),
+            Origin::Sample | Origin::Set(..) | Origin::Pictures { .. } => Ok(Vec::new()),
         }
     }
 
@@ -137,6 +144,7 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.origin {
             Origin::Sample => f.write_str("the bundled sample of MNIST"),
+            Origin::Set(set, folder) => write!(f, "{set} in {}", folder.display()),
             Origin::Folder(folder) | Origin::Pictures { folder, .. } => write!(f, "{}", folder.display()),
         }
     }
@@ -158,6 +166,28 @@ fn report(pictures: &Pictures) {
         // Nobody is left to be told where standard error cannot be written.
         let _ = writeln!(io::stderr().lock(), "{line}");
     }
+}
+
+/// A set that was named could not be loaded.
+#[derive(Debug)]
+pub struct NotLoaded(Set);
+
+impl NotLoaded {
+    /// What helps.
+    pub fn hint(&self) -> String {
+        format!("`cargo xtask fetch-data {}` puts it into {}", self.0, folder_of(self.0).display())
+    }
+}
+
+impl fmt::Display for NotLoaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot load {}", self.0)
+    }
+}
+
+/// Where `cargo xtask fetch-data` puts a set.
+fn folder_of(set: Set) -> PathBuf {
+    Path::new("data").join(set.entry().source.folder)
 }
 
 fn holds_mnist(folder: &Path) -> bool {

@@ -15,6 +15,7 @@ mod progress;
 use anyhow::Context;
 use args::{Cli, Command, DataCommand};
 use clap::Parser;
+use data::NotLoaded;
 use layers::Kernels;
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
@@ -66,16 +67,20 @@ fn one_line(error: &anyhow::Error) -> String {
 }
 
 /// What helps against the error, where that is known.
-fn hint(error: &anyhow::Error) -> Option<&'static str> {
+fn hint(error: &anyhow::Error) -> Option<String> {
     const WRITES_A_MODEL: &str = "`cnn train --out MODEL` writes a model";
-    error.chain().find_map(|cause| match cause.downcast_ref() {
+    if let Some(not_loaded) = error.downcast_ref::<NotLoaded>() {
+        return Some(not_loaded.hint());
+    }
+    let hint = error.chain().find_map(|cause| match cause.downcast_ref() {
         Some(layers::Error::Model { .. }) => Some(WRITES_A_MODEL),
         Some(layers::Error::File { source, .. }) if source.kind() == ErrorKind::NotFound => {
             Some(WRITES_A_MODEL)
         }
         _ if cause.is::<mnist_io::Error>() => Some("`cargo xtask fetch-data` puts MNIST into data/mnist"),
         _ => None,
-    })
+    });
+    hint.map(str::to_owned)
 }
 
 #[cfg(test)]

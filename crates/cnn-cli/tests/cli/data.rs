@@ -55,6 +55,44 @@ fn flag_then_variable_then_fetched_then_sample() {
     check("--data-dir given", Some("named"), "given: 3 training images, 2 test images");
 }
 
+/// Black images, as many as the set has, of the first class.
+fn write_named_set(folder: &Path) {
+    fs::create_dir_all(folder).unwrap();
+    for (images, labels, n) in [(TRAIN_IMAGES, TRAIN_LABELS, 60_000), (TEST_IMAGES, TEST_LABELS, 10_000)] {
+        for (file, shape) in [(images, &[n, 28, 28][..]), (labels, &[n])] {
+            fs::write(folder.join(file), idx(shape, &[])).unwrap();
+            let file = fs::File::options().append(true).open(folder.join(file)).unwrap();
+            file.set_len(
+                4 + 4 * shape.len() as u64 + shape.iter().map(|&size| u64::from(size)).product::<u64>(),
+            )
+            .unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_set_is_chosen_by_its_name() {
+    let folder = folder();
+    for (name, expected) in [("fashion-mnist", "data/fashion-mnist"), ("emnist-letters", "data/emnist")] {
+        let run = cnn(&folder, &format!("train --dataset {name}"));
+        run.expect_failure(&[&format!("cannot load {name}: {expected}: no such folder")]);
+        let hint = format!("hint: `cargo xtask fetch-data {name}` puts it into {expected}\n");
+        assert!(run.stderr.ends_with(&hint), "{}", run.stderr);
+    }
+    write_named_set(&folder.path().join("data/fashion-mnist"));
+    let expected = "fashion-mnist in data/fashion-mnist: 3 training images, 3 test images";
+    assert_eq!(source(&folder, "--dataset fashion-mnist", Some("elsewhere")), expected);
+    cnn(&folder, "eval tutorial.safetensors --dataset fashion-mnist --limit 5").expect_success();
+
+    fs::rename(folder.path().join("data/fashion-mnist"), folder.path().join("clothes")).unwrap();
+    let expected = "fashion-mnist in clothes: 3 training images, 3 test images";
+    assert_eq!(source(&folder, "--dataset fashion-mnist --data-dir clothes", None), expected);
+
+    let run = cnn(&folder, "train --dataset cifar");
+    assert_eq!(run.code, Some(2));
+    assert!(run.stderr.contains("mnist, fashion-mnist, kmnist, qmnist"), "{}", run.stderr);
+}
+
 #[test]
 fn no_such_folder() {
     let folder = folder();
