@@ -24,14 +24,14 @@ use std::time::UNIX_EPOCH;
 
 use image::imageops::FilterType;
 use image::metadata::Orientation;
-use image::{DynamicImage, GrayImage, ImageDecoder, ImageReader, RgbImage};
+use image::{DynamicImage, GrayImage, ImageDecoder, ImageError, ImageReader, RgbImage};
 use rayon::prelude::*;
 
 use crate::{Dataset, Error, Result};
 use cache::Cache;
 
-/// Most bytes that one decoded picture may have: a small file can promise a picture larger than the memory.
-const MAX_DECODED: u64 = 1 << 29;
+/// Most pixels of one picture: a file of a few bytes can promise, and hold, more than memory and patience.
+const MAX_PIXELS: u64 = 1 << 27;
 
 /// What pixels become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -211,22 +211,16 @@ fn decode(path: &Path, size: u32, color: Color) -> Result<Vec<u8>, String> {
     }
     let file = fs::File::open(path).map_err(|cause| cause.to_string())?;
     let reader = ImageReader::new(io::BufReader::new(file)).with_guessed_format();
-    let reader = reader.map_err(|cause| cause.to_string())?;
-    let picture = picture(reader).map_err(|cause| format!("expected a PNG, JPEG or BMP picture: {cause}"))?;
-    Ok(resized(picture, size, color))
-}
-
-/// The decoded picture, turned as it is to be seen.
-fn picture(reader: ImageReader<impl io::BufRead + io::Seek>) -> image::ImageResult<DynamicImage> {
-    let mut decoder = reader.into_decoder()?;
-    let mut limits = image::Limits::no_limits();
-    limits.max_alloc = Some(MAX_DECODED);
-    limits.reserve(decoder.total_bytes())?;
-    decoder.set_limits(limits)?;
+    let wrong = |cause: ImageError| format!("expected a PNG, JPEG or BMP picture: {cause}");
+    let mut decoder = reader.map_err(|cause| cause.to_string())?.into_decoder().map_err(wrong)?;
+    let (width, height) = decoder.dimensions();
+    if u64::from(width) * u64::from(height) > MAX_PIXELS {
+        return Err(format!("expected at most {MAX_PIXELS} pixels, found {width} × {height}"));
+    }
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let mut picture = DynamicImage::from_decoder(decoder)?;
+    let mut picture = DynamicImage::from_decoder(decoder).map_err(wrong)?;
     picture.apply_orientation(orientation);
-    Ok(picture)
+    Ok(resized(picture, size, color))
 }
 
 /// The middle square, on white, in the new size.
@@ -234,21 +228,19 @@ fn resized(picture: DynamicImage, size: u32, color: Color) -> Vec<u8> {
     let (width, height) = (picture.width(), picture.height());
     let side = width.min(height);
     let square = picture.crop_imm((width - side) / 2, (height - side) / 2, side, side);
-    let on_white = |value: u8, alpha: u8| {
-        let [value, alpha] = [value, alpha].map(u32::from);
-        ((value * alpha + 255 * (255 - alpha) + 127) / 255) as u8
-    };
-    let square: DynamicImage = match color {
-        Color::Grey => {
-            let square = square.to_luma_alpha8();
+    let square: DynamicImage = match (color, square.color().has_alpha()) {
+        (Color::Grey, false) => square.into_luma8().into(),
+        (Color::Rgb, false) => square.into_rgb8().into(),
+        (Color::Grey, true) => {
+            let square = square.into_luma_alpha8();
             let pixel = |x, y| {
                 let [value, alpha] = square.get_pixel(x, y).0;
                 [on_white(value, alpha)].into()
             };
             GrayImage::from_fn(side, side, pixel).into()
         }
-        Color::Rgb => {
-            let square = square.to_rgba8();
+        (Color::Rgb, true) => {
+            let square = square.into_rgba8();
             let pixel = |x, y| {
                 let [red, green, blue, alpha] = square.get_pixel(x, y).0;
                 [red, green, blue].map(|value| on_white(value, alpha)).into()
@@ -257,4 +249,10 @@ fn resized(picture: DynamicImage, size: u32, color: Color) -> Vec<u8> {
         }
     };
     square.resize_exact(size, size, FilterType::Triangle).into_bytes()
+}
+
+/// A value of so much opacity, on white.
+fn on_white(value: u8, alpha: u8) -> u8 {
+    let [value, alpha] = [value, alpha].map(u32::from);
+    ((value * alpha + 255 * (255 - alpha) + 127) / 255) as u8
 }

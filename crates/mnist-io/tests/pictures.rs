@@ -136,6 +136,11 @@ fn what_cannot_be_read_is_reported_and_the_rest_is_there() {
     huge[18..22].copy_from_slice(&60_000u32.to_le_bytes());
     huge[22..26].copy_from_slice(&60_000u32.to_le_bytes());
     put(&folder, "x/huge.bmp", &huge);
+    // Found by fuzzing: a few hundred bytes of JPEG that hold 16,000 × 16,000 grey pixels took seconds.
+    let mut slow = encoded(GrayImage::new(8, 8), ImageFormat::Jpeg);
+    let frame = slow.windows(2).position(|bytes| bytes == [0xff, 0xc0]).unwrap();
+    slow[frame + 5..frame + 9].copy_from_slice(&[16_000u16; 2].map(u16::to_be_bytes).concat());
+    put(&folder, "x/slow.jpg", &slow);
     let found = load(&folder);
     assert_eq!((found.dataset.len(), found.dataset.image(0)), (1, [9; 4].as_slice()));
     let unreadable = unreadable(&folder, &found);
@@ -148,16 +153,17 @@ fn what_cannot_be_read_is_reported_and_the_rest_is_there() {
     check(1, "x/cut.png", kind);
     check(2, "x/empty.png", kind);
     check(3, "x/folder", "expected a picture, found no file");
-    check(4, "x/huge.bmp", kind);
-    check(5, "x/text.png", kind);
-    assert_eq!(unreadable.len(), 6);
+    check(4, "x/huge.bmp", "expected at most 134217728 pixels, found 60000 × 60000");
+    check(5, "x/slow.jpg", "expected at most 134217728 pixels, found 16000 × 16000");
+    check(6, "x/text.png", kind);
+    assert_eq!(unreadable.len(), 7);
 
     // The report is as long when the others come from the cache, and shorter when a file was mended.
     let again = load(&folder);
     assert_eq!((again.decoded, again.unreadable), (0, found.unreadable));
     put(&folder, "x/cut.png", &grey(3));
     let mended = load(&folder);
-    assert_eq!((mended.decoded, mended.unreadable.len(), mended.dataset.image(0)), (1, 5, [3; 4].as_slice()));
+    assert_eq!((mended.decoded, mended.unreadable.len(), mended.dataset.image(0)), (1, 6, [3; 4].as_slice()));
 }
 
 /// Whoever opened them would wait for ever.

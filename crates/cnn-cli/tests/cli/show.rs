@@ -43,6 +43,7 @@ fn info_names_the_files() {
         output.contains("1 training images of 1×2×1, mean 0.5000, standard deviation 0.5000\n"),
         "{output}"
     );
+    assert!(output.contains("\n0 test images of 1×2×1\n"), "{output}");
     assert!(output.contains("\n  ./train-images-idx3-ubyte: 18 bytes\n"), "{output}");
     assert!(output.contains("\n  ./t10k-labels-idx1-ubyte: 8 bytes\n"), "{output}");
     let output = cnn(&folder, "data show --data-dir .").expect_success();

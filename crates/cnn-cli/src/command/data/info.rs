@@ -17,11 +17,14 @@ pub fn run(args: args::DataInfo) -> Result<()> {
     let mut console = Console::default();
     console.line(&source);
     for (split, what, set) in [(Split::Train, "training", &sets[0]), (Split::Test, "test", &sets[1])] {
-        let ([rows, columns, channels], (mean, std)) = (set.shape(), set.mean_and_std());
-        console.line(format_args!(
-            "{} {what} images of {rows}×{columns}×{channels}, mean {mean:.4}, standard deviation {std:.4}",
-            set.len()
-        ));
+        let [rows, columns, channels] = set.shape();
+        let line = format!("{} {what} images of {rows}×{columns}×{channels}", set.len());
+        match set.mean_and_std() {
+            _ if set.is_empty() => console.line(line),
+            (mean, std) => {
+                console.line(format_args!("{line}, mean {mean:.4}, standard deviation {std:.4}"));
+            }
+        }
         for path in source.files(split)? {
             let bytes = fs::metadata(&path).with_context(|| path.display().to_string())?.len();
             console.line(format_args!("  {}: {bytes} bytes", path.display()));
