@@ -3,7 +3,8 @@
 //! The last argument of the first three is scratch, of any content, for the kernels to rearrange weights and inputs in:
 //! [`Conv2dGeometry::forward_scratch`] numbers and so on.
 
-use crate::body::conv2d::{Forward, GradInput, GradWeight};
+use crate::body::conv2d::{GradWeight, size};
+use crate::body::correlate::{Correlate, Correlation, PackForward, PackGradInput};
 use crate::body::dense::GradBias;
 use crate::dispatch::dispatch;
 use crate::view::{aligned, slice, slice_mut};
@@ -32,7 +33,10 @@ pub fn forward(
     let weight = slice("weight", weight, &geometry.weight_shape())?;
     let bias = bias.map(|bias| slice("bias", bias, &[geometry.filters])).transpose()?;
     let y = slice_mut("y", y, &geometry.output_shape(batch))?;
-    dispatch(kernels, Forward { geometry, x, weight, bias, y, panels });
+    let correlation = &Correlation::forward(geometry);
+    dispatch(kernels, PackForward { correlation, weight, panels });
+    let steps = [size(geometry.input_shape(1)), size(geometry.output_shape(1))];
+    dispatch(kernels, Correlate { correlation, x, panels, bias, y, steps });
     Ok(())
 }
 
@@ -56,7 +60,20 @@ pub fn grad_input(
     let dy = slice("dy", dy, &geometry.output_shape(batch))?;
     let weight = slice("weight", weight, &geometry.weight_shape())?;
     let dx = slice_mut("dx", dx, &geometry.input_shape(batch))?;
-    dispatch(kernels, GradInput { geometry, dy, weight, dx, panels });
+    let steps = [size(geometry.output_shape(1)), size(geometry.input_shape(1))];
+    let Conv2dGeometry { rows, columns, in_channels, .. } = geometry;
+    let len = dx.len();
+    for row in 0..rows.stride.min(rows.input) {
+        for column in 0..columns.stride.min(columns.input) {
+            let (correlation, taps) = &Correlation::grad_input(geometry, [row, column]);
+            dispatch(
+                kernels,
+                PackGradInput { correlation, weight, columns: columns.kernel, taps: *taps, panels },
+            );
+            let y = &mut dx[((row * columns.input + column) * in_channels).min(len)..];
+            dispatch(kernels, Correlate { correlation, x: dy, panels, bias: None, y, steps });
+        }
+    }
     Ok(())
 }
 

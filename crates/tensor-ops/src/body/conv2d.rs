@@ -1,8 +1,8 @@
 //! The convolution and its gradients.
 //!
 //! ```text
-//! forward     for each sample: y = correlate(x, panels of weight)
-//! grad_input  for each sample, phase of the strides: dx of the phase = correlate(dy, panels of weight, backwards)
+//! forward     y = correlate(x, panels of weight)
+//! grad_input  for each phase of the strides: dx of the phase = correlate(dy, panels of weight, backwards)
 //! grad_weight for each sample, strip of output rows, group, block of ≤ 32 filters:
 //!                 panel = the block's columns of dy, over the strip
 //!                 for each tile of T (tap, channel) pairs:
@@ -27,60 +27,10 @@
 //!
 //! Each sum has one order, given by the geometry alone: not by the tile nor by the batch.
 
-use super::correlate::Correlation;
 use super::tile::{Block, LONGEST, Tiled, blocks, copy_part, load, multiply_add, store, with_tile};
 use crate::dispatch::{Body, Isa};
 use crate::{Conv2dGeometry, Window};
 use std::ops::Range;
-
-pub(crate) struct Forward<'a> {
-    pub geometry: &'a Conv2dGeometry,
-    pub x: &'a [f32],
-    pub weight: &'a [f32],
-    pub bias: Option<&'a [f32]>,
-    pub y: &'a mut [f32],
-    pub panels: &'a mut [f32],
-}
-
-impl Body for Forward<'_> {
-    #[inline(always)]
-    fn run<I: Isa>(self) {
-        let Self { geometry, x, weight, bias, y, panels } = self;
-        let correlation = Correlation::forward(geometry);
-        correlation.pack_forward::<I>(weight, panels);
-        let samples = x.chunks_exact(size(geometry.input_shape(1)));
-        for (x, y) in samples.zip(y.chunks_exact_mut(size(geometry.output_shape(1)))) {
-            correlation.strip::<I>(x, panels, bias, 0..geometry.rows.output, y);
-        }
-    }
-}
-
-pub(crate) struct GradInput<'a> {
-    pub geometry: &'a Conv2dGeometry,
-    pub dy: &'a [f32],
-    pub weight: &'a [f32],
-    pub dx: &'a mut [f32],
-    pub panels: &'a mut [f32],
-}
-
-impl Body for GradInput<'_> {
-    #[inline(always)]
-    fn run<I: Isa>(self) {
-        let Self { geometry, dy, weight, dx, panels } = self;
-        let Conv2dGeometry { rows, columns, in_channels, .. } = geometry;
-        for first_row in 0..rows.stride.min(rows.input) {
-            for first_column in 0..columns.stride.min(columns.input) {
-                let (phase, taps) = Correlation::grad_input(geometry, [first_row, first_column]);
-                phase.pack_grad_input::<I>(weight, columns.kernel, taps, panels);
-                let samples = dy.chunks_exact(size(geometry.output_shape(1)));
-                for (dy, dx) in samples.zip(dx.chunks_exact_mut(size(geometry.input_shape(1)))) {
-                    let dx = &mut dx[(first_row * columns.input + first_column) * in_channels..];
-                    phase.strip::<I>(dy, panels, None, 0..phase.rows.output, dx);
-                }
-            }
-        }
-    }
-}
 
 pub(crate) struct GradWeight<'a> {
     pub geometry: &'a Conv2dGeometry,
@@ -237,6 +187,6 @@ impl<const D: bool> Tiled for Products<'_, D> {
 
 /// Elements of an array of this shape.
 #[inline(always)]
-fn size(shape: [usize; 4]) -> usize {
+pub(crate) fn size(shape: [usize; 4]) -> usize {
     shape[0] * shape[1] * shape[2] * shape[3]
 }

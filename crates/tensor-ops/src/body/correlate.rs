@@ -22,17 +22,19 @@
 //! 7. In a depthwise convolution the lanes are groups: the same tile, with vectors of inputs.
 //!
 //! Each sum has one order, given by the geometry alone: not by the tile nor by the batch.
+//!
+//! The convolution and the gradient of its input are one [`Body`], compiled once; others pack the weights before it runs.
 
 use super::cover;
 use super::tile::{Block, LONGEST, Tiled, blocks, copy_part, load, multiply_add, store, with_tile};
 use super::window::{Axis, Region, Taps};
 use crate::Conv2dGeometry;
-use crate::dispatch::Isa;
+use crate::dispatch::{Body, Isa};
 use std::ops::Range;
 
 /// Results over a map of inputs; what is not a number of channels is in pixels.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Correlation {
+pub(crate) struct Correlation {
     pub rows: Axis,
     pub columns: Axis,
     pub groups: usize,
@@ -48,7 +50,7 @@ pub(super) struct Correlation {
 impl Correlation {
     /// The convolution itself.
     #[inline(always)]
-    pub(super) fn forward(geometry: &Conv2dGeometry) -> Self {
+    pub(crate) fn forward(geometry: &Conv2dGeometry) -> Self {
         let Conv2dGeometry { rows, columns, filters, .. } = *geometry;
         let (groups, outputs) = geometry.lane_groups(geometry.group_filters());
         Self {
@@ -65,7 +67,7 @@ impl Correlation {
     /// The gradient of the inputs that are whole strides from input `first`, over a map of the outputs' gradients,
     /// and the taps in the order in which the sum takes them.
     #[inline(always)]
-    pub(super) fn grad_input(geometry: &Conv2dGeometry, first: [usize; 2]) -> (Self, [Taps; 2]) {
+    pub(crate) fn grad_input(geometry: &Conv2dGeometry, first: [usize; 2]) -> (Self, [Taps; 2]) {
         let Conv2dGeometry { rows: down, columns: across, in_channels, .. } = geometry;
         let ((rows, row_taps), (columns, column_taps)) =
             (Axis::phase(down, first[0]), Axis::phase(across, first[1]));
@@ -92,20 +94,6 @@ impl Correlation {
     #[inline(always)]
     pub(super) fn pack_forward<I: Isa>(&self, weight: &[f32], panels: &mut [f32]) {
         self.pack::<I>(weight, |[ky, kx]| ky * self.columns.kernel + kx, false, panels);
-    }
-
-    /// The same for the gradient of the input, whose results are the weights' inputs; of the kernel with `columns` columns
-    /// it takes `taps`.
-    #[inline(always)]
-    pub(super) fn pack_grad_input<I: Isa>(
-        &self,
-        weight: &[f32],
-        columns: usize,
-        taps: [Taps; 2],
-        panels: &mut [f32],
-    ) {
-        let tap = |[ky, kx]: [usize; 2]| taps[0].of(ky) * columns + taps[1].of(kx);
-        self.pack::<I>(weight, tap, !self.depthwise, panels);
     }
 
     /// `tap` gives the number of a tap in the kernel; `transposed` says that the weights' filters are inputs here.
@@ -153,6 +141,59 @@ impl Correlation {
                 }
             }
         }
+    }
+}
+
+/// The results of many maps.
+pub(crate) struct Correlate<'a> {
+    pub correlation: &'a Correlation,
+    pub x: &'a [f32],
+    pub panels: &'a [f32],
+    pub bias: Option<&'a [f32]>,
+    pub y: &'a mut [f32],
+    /// Numbers from one map's inputs to the next's, and from its results.
+    pub steps: [usize; 2],
+}
+
+impl Body for Correlate<'_> {
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        let Self { correlation, x, panels, bias, y, steps } = self;
+        for (x, y) in x.chunks_exact(steps[0]).zip(y.chunks_mut(steps[1])) {
+            correlation.strip::<I>(x, panels, bias, 0..correlation.rows.output, y);
+        }
+    }
+}
+
+/// Packs the weights for [`Correlation::forward`].
+pub(crate) struct PackForward<'a> {
+    pub correlation: &'a Correlation,
+    pub weight: &'a [f32],
+    pub panels: &'a mut [f32],
+}
+
+impl Body for PackForward<'_> {
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        self.correlation.pack_forward::<I>(self.weight, self.panels);
+    }
+}
+
+/// Packs the weights, whose kernel has `columns` columns, for [`Correlation::grad_input`].
+pub(crate) struct PackGradInput<'a> {
+    pub correlation: &'a Correlation,
+    pub weight: &'a [f32],
+    pub columns: usize,
+    pub taps: [Taps; 2],
+    pub panels: &'a mut [f32],
+}
+
+impl Body for PackGradInput<'_> {
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        let Self { correlation, weight, columns, taps, panels } = self;
+        let tap = |[ky, kx]: [usize; 2]| taps[0].of(ky) * columns + taps[1].of(kx);
+        correlation.pack::<I>(weight, tap, !correlation.depthwise, panels);
     }
 }
 

@@ -14,7 +14,7 @@ pub(crate) mod activation;
 pub(crate) mod batch_norm;
 pub(crate) mod conv2d;
 pub(crate) mod conv_pool2d;
-mod correlate;
+pub(crate) mod correlate;
 pub(crate) mod dense;
 pub(crate) mod eight;
 pub(crate) mod pack;

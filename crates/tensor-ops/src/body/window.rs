@@ -11,7 +11,7 @@ pub(super) fn taps(window: &Window, output: usize) -> Range<usize> {
 
 /// One axis of a correlation: result `o` and tap `k` meet at input `o · stride + k · dilation + origin`.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Axis {
+pub(crate) struct Axis {
     pub input: usize,
     pub output: usize,
     pub kernel: usize,
@@ -91,7 +91,7 @@ impl Axis {
 
 /// Which taps of a kernel an axis goes through: backwards from `last`, `period` apart.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Taps {
+pub(crate) struct Taps {
     pub last: usize,
     pub period: usize,
 }
