@@ -53,6 +53,7 @@ pub mod peak;
 pub mod pool2d;
 pub mod softmax;
 mod view;
+pub mod winograd;
 
 pub use activation::Activation;
 pub use conv_pool2d::{ConvPool2d, ConvPool2dGeometry};
@@ -60,6 +61,7 @@ pub use error::Error;
 pub use geometry::{Conv2dConfig, Conv2dGeometry, Padding, Pool2dConfig, Pool2dGeometry, Window};
 pub use kernels::Kernels;
 pub use pool2d::{Pooling, Ties};
+pub use winograd::WinogradGeometry;
 
 /// The README's program, compiled and run with the other examples.
 #[cfg(doctest)]

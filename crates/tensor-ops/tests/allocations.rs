@@ -6,7 +6,8 @@ use common::Numbers;
 use ndarray::{Array1, Array2, Array4};
 use tensor_ops::{
     Conv2dConfig, Conv2dGeometry, ConvPool2d, ConvPool2dGeometry, Kernels, Padding, Pool2dConfig,
-    Pool2dGeometry, Pooling, Ties, conv_pool2d, conv2d, dense, ndarray, pool2d, softmax,
+    Pool2dGeometry, Pooling, Ties, WinogradGeometry, conv_pool2d, conv2d, dense, ndarray, pool2d, softmax,
+    winograd,
 };
 
 #[global_allocator]
@@ -47,18 +48,17 @@ fn nothing_allocates() {
     let sizes = [conv.forward_scratch(), conv.grad_weight_scratch(), conv.grad_input_scratch()];
     let mut conv_scratch = vec![0.0; sizes.into_iter().max().unwrap()];
 
+    let tiled = WinogradGeometry::new(both.conv()).unwrap();
+    let mut transformed = vec![0.0; tiled.transformed_weight()];
+    let mut tiles = vec![0.0; tiled.scratch()];
+    let mut map = Array4::zeros(both.conv().output_shape(2));
+
     let mut run = |kernels| {
         let k = kernels;
-        conv2d::forward(
-            k,
-            &conv,
-            x.view(),
-            weight.view(),
-            Some(bias.view()),
-            y.view_mut(),
-            &mut conv_scratch,
-        )
-        .unwrap();
+        winograd::transform_weight(k, &tiled, weight.view(), &mut transformed).unwrap();
+        let bias = Some(bias.view());
+        winograd::forward(k, &tiled, x.view(), &transformed, bias, map.view_mut(), &mut tiles).unwrap();
+        conv2d::forward(k, &conv, x.view(), weight.view(), bias, y.view_mut(), &mut conv_scratch).unwrap();
         conv2d::grad_input(k, &conv, dy.view(), weight.view(), dx.view_mut(), &mut conv_scratch).unwrap();
         conv2d::grad_weight(k, &conv, x.view(), dy.view(), dweight.view_mut(), &mut conv_scratch).unwrap();
         conv2d::grad_bias(k, dy.view(), dbias.view_mut()).unwrap();
@@ -67,7 +67,7 @@ fn nothing_allocates() {
             &op,
             x.view(),
             weight.view(),
-            Some(bias.view()),
+            bias,
             both_y.view_mut(),
             Some(takes.view_mut()),
             &mut scratch,

@@ -1,10 +1,11 @@
 //! The fast functions on named shapes, one call each, for the benches to time or to count.
 
-use ndarray::{Array, Array1, Array2, Array4, ArrayViewMut, Dimension, Ix4, ShapeBuilder};
+use ndarray::{Array, Array1, Array2, Array4, ArrayViewMut, Dim, Dimension, Ix4, ShapeBuilder};
 use std::cell::RefCell;
 use tensor_ops::{
     Conv2dConfig, Conv2dGeometry, ConvPool2d, ConvPool2dGeometry, Kernels, Padding, Pool2dConfig,
-    Pool2dGeometry, Pooling, Result, Ties, conv_pool2d, conv2d, dense, ndarray, pool2d,
+    Pool2dGeometry, Pooling, Result, Ties, WinogradGeometry, conv_pool2d, conv2d, dense, ndarray, pool2d,
+    winograd,
 };
 
 /// Name, input, filters, kernel, padding, stride, groups.
@@ -20,6 +21,12 @@ const CONVOLUTIONS: [Convolution; 9] = [
     ("same 14x14x32-32", [14, 14, 32], 32, 3, Padding::Same, 1, 1),
     ("strided 28x28x16-32", [28, 28, 16], 32, 3, Padding::Same, 2, 1),
     ("depthwise 28x28x32", [28, 28, 32], 32, 3, Padding::Same, 1, 32),
+];
+
+/// Name, input, filters, padding of a 3×3 convolution by Winograd's algorithm.
+const WINOGRAD: [(&str, [usize; 3], usize, Padding); 2] = [
+    ("mnist-example 26x26x32-64", [26, 26, 32], 64, Padding::Valid),
+    ("same 14x14x32-32", [14, 14, 32], 32, Padding::Same),
 ];
 
 /// Name, input, filters, kernel, padding of a convolution with a ReLU and a 2×2 max-pool behind it.
@@ -61,6 +68,7 @@ pub struct Call<'a> {
 /// Makes each call in turn and shows it to `visit`.
 pub fn for_each(mut visit: impl FnMut(Call)) {
     CONVOLUTIONS.into_iter().for_each(|convolution| visit_convolution(convolution, &mut visit));
+    WINOGRAD.into_iter().for_each(|winograd| visit_winograd(winograd, &mut visit));
     POOLED.into_iter().for_each(|pooled| visit_pooled(pooled, &mut visit));
     DENSE.into_iter().for_each(|dense| visit_dense(dense, &mut visit));
     POOLS.into_iter().for_each(|pool| visit_pool(pool, &mut visit));
@@ -90,6 +98,33 @@ fn visit_convolution(
     });
     call(visit, "conv-grad-bias", shape, dy.len() as u64, bias.raw_dim(), |kernels, dbias| {
         conv2d::grad_bias(kernels, dy.view(), dbias)
+    });
+}
+
+/// The weights are transformed anew in each call, and the work is counted as that of the direct convolution, which is also what
+/// the plain loops do.
+fn visit_winograd(
+    (shape, input, filters, padding): (&'static str, [usize; 3], usize, Padding),
+    visit: &mut impl FnMut(Call),
+) {
+    let config = Conv2dConfig { padding, ..Conv2dConfig::new([3, 3]) };
+    let conv = Conv2dGeometry::new(input, filters, &config).unwrap();
+    let g = WinogradGeometry::new(&conv).unwrap();
+    let (x, weight): (Array4<f32>, Array4<f32>) = (numbers(g.input_shape(1)), numbers(g.weight_shape()));
+    let bias: Array1<f32> = numbers(filters);
+    let bias = Some(bias.view());
+    let sizes = [conv.forward_scratch(), g.scratch(), g.transformed_weight()];
+    let [direct, scratch, transformed] = sizes.map(|len| RefCell::new(vec![0.0; len]));
+
+    let output = Dim(g.output_shape(1));
+    call(visit, "winograd-forward", shape, conv.multiply_adds(), output, |kernels, y| {
+        if kernels == Kernels::NAIVE {
+            let direct = &mut direct.borrow_mut();
+            return conv2d::forward(kernels, &conv, x.view(), weight.view(), bias, y, direct);
+        }
+        let (scratch, transformed) = (&mut scratch.borrow_mut(), &mut transformed.borrow_mut());
+        winograd::transform_weight(kernels, &g, weight.view(), transformed)?;
+        winograd::forward(kernels, &g, x.view(), transformed, bias, y, scratch)
     });
 }
 

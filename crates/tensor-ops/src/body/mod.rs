@@ -22,7 +22,8 @@ pub(crate) mod peak;
 pub(crate) mod pool2d;
 pub(crate) mod rows;
 pub(crate) mod tile;
-mod window;
+pub(crate) mod window;
+pub(crate) mod winograd;
 
 /// A stretch of an axis, `start..start + width`, whose first `skip` places an earlier tile covered too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ pub(super) fn taps(window: &Window, output: usize) -> Range<usize> {
 }
 
 /// One axis of a correlation: result `o` and tap `k` meet at input `o · stride + k · dilation + origin`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Axis {
     pub input: usize,
     pub output: usize,
@@ -30,7 +30,7 @@ pub(super) struct Region {
 impl Axis {
     /// The windows as they are.
     #[inline(always)]
-    pub(super) fn new(window: &Window) -> Self {
+    pub(crate) fn new(window: &Window) -> Self {
         let Window { input, output, kernel, stride, dilation, before, .. } = *window;
         Self { input, output, kernel, stride, dilation, origin: -(before as isize) }
     }
@@ -40,7 +40,7 @@ impl Axis {
     /// Input `i` is under tap `k` of output `(i + before − k · dilation) / stride`. For all these inputs the same
     /// taps divide: from the first such tap on, every `period`-th. Backwards, their outputs ascend.
     #[inline(always)]
-    pub(super) fn phase(window: &Window, first: usize) -> (Self, Taps) {
+    pub(crate) fn phase(window: &Window, first: usize) -> (Self, Taps) {
         let Window { input, output, kernel, stride, dilation, before, .. } = *window;
         let count = input.saturating_sub(first).div_ceil(stride);
         let common = common_divisor(stride, dilation);
@@ -68,6 +68,12 @@ impl Axis {
     #[inline(always)]
     pub(super) fn source(&self, output: usize, tap: usize) -> usize {
         ((output * self.stride + tap * self.dilation) as isize + self.origin) as usize
+    }
+
+    /// The input that is `step` behind the first tap of result 0, if it is not in the padding.
+    #[inline(always)]
+    pub(crate) fn place(&self, step: usize) -> Option<usize> {
+        usize::try_from(step as isize + self.origin).ok().filter(|&place| place < self.input)
     }
 
     /// `results`, cut where the taps change: those that see every tap are together, the few before and behind

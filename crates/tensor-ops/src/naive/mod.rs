@@ -12,3 +12,4 @@ pub mod dense;
 mod float;
 pub mod pool2d;
 pub mod softmax;
+pub mod winograd;
