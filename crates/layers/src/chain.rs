@@ -218,6 +218,10 @@ impl Operation for Chain {
         self.nodes.iter().flat_map(of).collect()
     }
 
+    fn uses_winograd(&self) -> bool {
+        self.nodes.iter().any(|node| node.operation.uses_winograd())
+    }
+
     fn smallest_batch(&self) -> usize {
         self.nodes.iter().map(|node| node.operation.smallest_batch()).max().unwrap_or(1)
     }

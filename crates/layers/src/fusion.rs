@@ -5,8 +5,10 @@ use crate::layer::{
 };
 use crate::parallel::{PerChunk, add_partials, chunk_count, each_chunk, most_chunks};
 use crate::parameters::ParameterSpec;
+use crate::winograd::Winograd;
 use crate::{Conv2d, MaxPool2d, Shape};
-use tensor_ops::{ConvPool2d, ConvPool2dGeometry, Kernels, conv_pool2d};
+use tensor_ops::ndarray::{ArrayView1, ArrayView4};
+use tensor_ops::{ConvPool2d, ConvPool2dGeometry, Kernels, Pooling, conv_pool2d, pool2d};
 
 /// How many of the first of these layers run as one operation, and which.
 ///
@@ -29,7 +31,8 @@ fn plan(conv: &Conv2d, pool: &MaxPool2d, relu: bool, input: Shape, context: &Con
     let windows = pool.geometry(Shape::Map([rows, columns, filters])).ok()?;
     let geometry = ConvPool2dGeometry::new(convolution, windows)?;
     let operation = ConvPool2d { geometry, relu, ties: pool.ties };
-    Some(Fused { operation, bias: conv.bias, kernels: context.kernels, stages: Vec::new() })
+    let winograd = Winograd::forward(&convolution, context);
+    Some(Fused { operation, bias: conv.bias, kernels: context.kernels, winograd, stages: Vec::new() })
 }
 
 /// A convolution with its max-pool. Beside its output it saves a byte for each: which places of the window take the
@@ -39,6 +42,8 @@ pub(crate) struct Fused {
     operation: ConvPool2d,
     bias: bool,
     kernels: Kernels,
+    /// For inference, which needs no maxima's places.
+    winograd: Option<Winograd>,
     /// The layers by themselves; the first is the convolution.
     pub stages: Vec<Box<dyn Operation>>,
 }
@@ -57,9 +62,49 @@ impl Fused {
         self.weights() + if self.bias { self.filters() } else { 0 }
     }
 
+    /// Numbers in a sample's map before the pool, filled up to a cache line.
+    fn map(&self) -> usize {
+        self.operation.geometry.pool().input_shape(1).iter().product::<usize>().next_multiple_of(16)
+    }
+
     /// Outputs of a batch.
     fn outputs(&self, batch: usize) -> usize {
         batch * self.output().len()
+    }
+}
+
+impl Fused {
+    /// Sample by sample, the map before the pool by Winograd's algorithm.
+    fn evaluate(
+        &self,
+        winograd: &Winograd,
+        batch: usize,
+        (x, weight, bias): (&[f32], ArrayView4<f32>, Option<ArrayView1<f32>>),
+        y: &mut [f32],
+        scratch: &mut [f32],
+    ) {
+        let Self { operation: ConvPool2d { geometry, relu, ties }, kernels, .. } = self;
+        let (pool, pooling) = (geometry.pool(), Pooling::Max(*ties));
+        let [inputs, maps, outputs] = [geometry.input_shape(1), pool.input_shape(1), pool.output_shape(1)]
+            .map(|shape| shape.iter().product());
+        let (transformed, scratch) = scratch.split_at_mut(winograd.weights());
+        winograd.transform(weight, transformed);
+        let (transformed, scratch) =
+            (&*transformed, PerChunk(scratch, self.map() + winograd.apply_scratch()));
+        each_chunk(batch, ((x, y), scratch), &|_, ((x, y), scratch)| {
+            let (map, scratch) = scratch.0.split_at_mut(self.map());
+            let map = &mut map[..maps];
+            for (x, y) in x.chunks_exact(inputs).zip(y.chunks_exact_mut(outputs)) {
+                winograd.apply(1, x, transformed, bias, map, scratch);
+                let (map, pooled) =
+                    (array(pool.input_shape(1), map), array_mut(pool.output_shape(1), &mut *y));
+                pool2d::forward(*kernels, pooling, pool, map, pooled).expect(PLANNED);
+                if *relu {
+                    // Not as a maximum, for a NaN stays one.
+                    y.iter_mut().for_each(|y| *y = if *y <= 0.0 { 0.0 } else { *y });
+                }
+            }
+        });
     }
 }
 
@@ -78,13 +123,21 @@ impl Operation for Fused {
     }
 
     fn forward_scratch(&self, batch: usize) -> usize {
-        most_chunks(batch) * self.operation.geometry.forward_scratch()
+        let scratch = most_chunks(batch) * self.operation.geometry.forward_scratch();
+        let winograd = self.winograd.as_ref().map_or(0, |winograd| {
+            winograd.weights() + most_chunks(batch) * (self.map() + winograd.apply_scratch())
+        });
+        scratch.max(winograd)
     }
 
     fn backward_scratch(&self, batch: usize) -> usize {
         let geometry = &self.operation.geometry;
         let scratch = geometry.grad_weight_scratch().max(geometry.grad_input_scratch());
         most_chunks(batch) * (self.learned() + scratch)
+    }
+
+    fn uses_winograd(&self) -> bool {
+        self.winograd.is_some()
     }
 
     fn multiply_adds(&self) -> u64 {
@@ -97,6 +150,9 @@ impl Operation for Fused {
         let (weight, bias) = parameters.split_at(self.weights());
         let weight = array(geometry.conv().weight_shape(), weight);
         let bias = self.bias.then(|| array(self.filters(), bias));
+        if let (Some(winograd), Mode::Evaluate) = (&self.winograd, mode) {
+            return self.evaluate(winograd, batch, (x, weight, bias), y, scratch);
+        }
         let takes = (mode != Mode::Evaluate)
             .then(|| &mut bytemuck::cast_slice_mut::<f32, u8>(saved)[..self.outputs(batch)]);
         let scratch = PerChunk(scratch, geometry.forward_scratch());

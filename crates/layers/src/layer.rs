@@ -121,6 +121,8 @@ pub(crate) struct Context {
     pub kernels: Kernels,
     /// Whether layers may run as one operation.
     pub fusion: bool,
+    /// Whether convolutions may use Winograd's algorithm.
+    pub winograd: bool,
     /// How many layers have asked for a stream of random numbers of their own.
     pub streams: u64,
 }
@@ -188,6 +190,11 @@ pub(crate) trait Operation: Debug + Send + Sync {
     /// Which of the layers within run as one operation: the places of each group.
     fn fusions(&self) -> Vec<Vec<String>> {
         Vec::new()
+    }
+
+    /// Whether a convolution, here or within, uses Winograd's algorithm.
+    fn uses_winograd(&self) -> bool {
+        false
     }
 
     /// The smallest batch that can be trained on.

@@ -63,6 +63,7 @@ mod summary;
 mod text;
 mod trainer;
 pub mod weights;
+mod winograd;
 mod workspace;
 
 pub use augment::{Augment, Augmentation};

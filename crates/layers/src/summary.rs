@@ -14,6 +14,8 @@ pub struct Summary {
     pub kernels: &'static str,
     /// As [`Network::fusions`].
     pub fusions: Vec<Vec<String>>,
+    /// The places of the layers in which a convolution uses Winograd's algorithm.
+    pub winograd: Vec<usize>,
 }
 
 /// One layer of a [`Summary`].
@@ -33,9 +35,11 @@ impl Network {
     /// What each layer gives, learns and costs.
     pub fn summary(&self) -> Summary {
         let mut input = Shape::Map(self.spec().input);
-        let rows = self.spec().layers.iter().map(|layer| {
+        let mut winograd = Vec::new();
+        let rows = self.spec().layers.iter().enumerate().map(|(index, layer)| {
             let operation = layer.plan(input, &mut self.context()).expect("the network was planned");
             input = operation.output();
+            winograd.extend(operation.uses_winograd().then_some(index));
             SummaryRow {
                 layer: layer.to_string(),
                 output: input,
@@ -49,7 +53,7 @@ impl Network {
         });
         let rows = rows.collect();
         let (input, kernels) = (Shape::Map(self.spec().input), self.kernels().name());
-        Summary { input, rows, kernels, fusions: self.fusions() }
+        Summary { input, rows, kernels, fusions: self.fusions(), winograd }
     }
 }
 
@@ -79,6 +83,10 @@ impl fmt::Display for Summary {
         if !self.fusions.is_empty() {
             let groups: Vec<_> = self.fusions.iter().map(|group| group.join(" + ")).collect();
             writeln!(f, "run as one: {}", groups.join(", "))?;
+        }
+        if !self.winograd.is_empty() {
+            let places: Vec<_> = self.winograd.iter().map(usize::to_string).collect();
+            writeln!(f, "by Winograd's algorithm: {}", places.join(", "))?;
         }
         write!(f, "kernels: {}", self.kernels)
     }

@@ -17,9 +17,16 @@ fn a_step_allocates_nothing() {
     let spec: NetworkSpec = line.parse().unwrap();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
     let _profiler = dhat::Profiler::builder().testing().build();
-    for kernels in Kernels::available() {
-        let network = Network::with_kernels(&spec, kernels).unwrap();
-        for batch in [1, 64] {
+    let wide: NetworkSpec =
+        "12x12x2: conv 16 3x3, conv 16 3x3 same relu, conv 16 3x3, maxpool 2, dense 5".parse().unwrap();
+    for (kernels, is_wide) in Kernels::available().flat_map(|kernels| [(kernels, false), (kernels, true)]) {
+        let network = match is_wide {
+            false => Network::with_kernels(&spec, kernels).unwrap(),
+            true => Network::with_winograd(&wide, kernels).unwrap(),
+        };
+        // The plain loops of Winograd's algorithm are slow.
+        let batches: &[usize] = if is_wide && kernels == Kernels::NAIVE { &[1] } else { &[1, 64] };
+        for &batch in batches {
             let mut parameters = network.initial_parameters(1);
             let x = Array4::from_shape_fn((batch, 12, 12, 2), |(n, i, j, c)| {
                 (n + 3 * i + 5 * j + c) as f32 % 7.0

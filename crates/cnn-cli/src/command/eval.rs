@@ -5,11 +5,14 @@ use crate::args;
 use crate::data::{Normalized, Source};
 use crate::progress::reporter;
 use anyhow::Result;
-use layers::{Model, Samples, evaluate};
+use layers::{Model, Network, Samples, evaluate};
 use mnist_io::Split;
 
 pub fn run(args: args::Eval) -> Result<()> {
-    let Model { network, parameters, normalization, class_names } = Model::load(&args.model)?;
+    let Model { mut network, parameters, normalization, class_names } = Model::load(&args.model)?;
+    if args.winograd {
+        network = Network::with_winograd(network.spec(), network.kernels())?;
+    }
     let [rows, _, channels] = network.spec().input;
     let size = args.data.size.or(u32::try_from(rows).ok());
     let source = Source::new(args::Data { size, rgb: args.data.rgb || channels == 3, ..args.data }, None);

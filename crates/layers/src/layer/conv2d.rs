@@ -3,6 +3,7 @@ use crate::parallel::{PerChunk, add_partials, chunk_count, each_chunk, most_chun
 use crate::parameters::ParameterSpec;
 use crate::{Initializer, Misfit, Padding, Shape};
 use crate::text::{self, Words};
+use crate::winograd::Winograd;
 use serde::{Deserialize, Serialize};
 use tensor_ops::{Conv2dConfig, Conv2dGeometry, Kernels, conv2d, naive};
 
@@ -106,7 +107,9 @@ impl Settings for Conv2d {
     fn plan(&self, input: Shape, context: &mut Context) -> Result<Box<dyn Operation>, Misfit> {
         let Self { bias, initializer, .. } = *self;
         let geometry = self.geometry(input)?;
-        Ok(Box::new(Plan { geometry, bias, initializer, kernels: context.kernels }))
+        let winograd = Winograd::forward(&geometry, context);
+        let winograd_back = Winograd::grad_input(&geometry, context);
+        Ok(Box::new(Plan { geometry, bias, initializer, kernels: context.kernels, winograd, winograd_back }))
     }
 }
 
@@ -116,6 +119,9 @@ struct Plan {
     bias: bool,
     initializer: Initializer,
     kernels: Kernels,
+    winograd: Option<Winograd>,
+    /// The same for the gradient of the input.
+    winograd_back: Option<Winograd>,
 }
 
 impl Plan {
@@ -148,13 +154,21 @@ impl Operation for Plan {
     }
 
     fn forward_scratch(&self, batch: usize) -> usize {
-        most_chunks(batch) * self.geometry.forward_scratch()
+        match &self.winograd {
+            Some(winograd) => winograd.scratch(batch),
+            None => most_chunks(batch) * self.geometry.forward_scratch(),
+        }
     }
 
     fn backward_scratch(&self, batch: usize) -> usize {
         let geometry = &self.geometry;
         let scratch = geometry.grad_weight_scratch().max(geometry.grad_input_scratch());
-        most_chunks(batch) * (self.learned() + scratch)
+        let winograd = self.winograd_back.as_ref().map_or(0, |winograd| winograd.scratch(batch));
+        most_chunks(batch) * self.learned() + winograd.max(most_chunks(batch) * scratch)
+    }
+
+    fn uses_winograd(&self) -> bool {
+        self.winograd.is_some()
     }
 
     fn multiply_adds(&self) -> u64 {
@@ -166,6 +180,9 @@ impl Operation for Plan {
         let (weight, bias) = parameters.split_at(self.weights());
         let weight = array(geometry.weight_shape(), weight);
         let bias = self.bias.then(|| array(self.filters(), bias));
+        if let Some(winograd) = &self.winograd {
+            return winograd.run(batch, x, weight, bias, y, scratch);
+        }
         let scratch = PerChunk(scratch, geometry.forward_scratch());
         each_chunk(batch, ((x, y), scratch), &|n, ((x, y), scratch)| {
             let (x, y) = (array(geometry.input_shape(n), x), array_mut(geometry.output_shape(n), y));
@@ -195,6 +212,9 @@ impl Operation for Plan {
         }
         let Some(dx) = dx else { return };
         let weight = array(geometry.weight_shape(), &parameters[..self.weights()]);
+        if let Some(winograd) = &self.winograd_back {
+            return winograd.run(batch, dy, weight, None, dx, scratch);
+        }
         let scratch = PerChunk(scratch, geometry.grad_input_scratch());
         each_chunk(batch, ((dy, dx), scratch), &|n, ((dy, dx), scratch)| {
             let (dy, dx) = (array(geometry.output_shape(n), dy), array_mut(geometry.input_shape(n), dx));

@@ -183,6 +183,10 @@ impl Operation for Plan {
         within("body", self.body.fusions()).chain(within("shortcut", self.shortcut.fusions())).collect()
     }
 
+    fn uses_winograd(&self) -> bool {
+        self.body.uses_winograd() || self.shortcut.uses_winograd()
+    }
+
     fn smallest_batch(&self) -> usize {
         self.body.smallest_batch().max(self.shortcut.smallest_batch())
     }
