@@ -71,9 +71,7 @@ impl Fused {
     fn outputs(&self, batch: usize) -> usize {
         batch * self.output().len()
     }
-}
 
-impl Fused {
     /// Sample by sample, the map before the pool by Winograd's algorithm.
     fn evaluate(
         &self,
