@@ -43,21 +43,25 @@ impl ConvPool2dGeometry {
     }
 
     /// The convolution.
+    #[inline]
     pub fn conv(&self) -> &Conv2dGeometry {
         &self.conv
     }
 
     /// The pool.
+    #[inline]
     pub fn pool(&self) -> &Pool2dGeometry {
         &self.pool
     }
 
     /// `[batch, rows, columns, channels]` of the convolution's input.
+    #[inline]
     pub fn input_shape(&self, batch: usize) -> [usize; 4] {
         self.conv.input_shape(batch)
     }
 
     /// `[batch, rows, columns, filters]` of the pool's output.
+    #[inline]
     pub fn output_shape(&self, batch: usize) -> [usize; 4] {
         self.pool.output_shape(batch)
     }

@@ -181,26 +181,31 @@ impl Conv2dGeometry {
     }
 
     /// The windows down the rows.
+    #[inline]
     pub fn rows(&self) -> &Window {
         &self.rows
     }
 
     /// The windows across the columns.
+    #[inline]
     pub fn columns(&self) -> &Window {
         &self.columns
     }
 
     /// `[batch, rows, columns, channels]` of the input.
+    #[inline]
     pub fn input_shape(&self, batch: usize) -> [usize; 4] {
         [batch, self.rows.input, self.columns.input, self.in_channels]
     }
 
     /// `[batch, rows, columns, filters]` of the output.
+    #[inline]
     pub fn output_shape(&self, batch: usize) -> [usize; 4] {
         [batch, self.rows.output, self.columns.output, self.filters]
     }
 
     /// `[kernel rows, kernel columns, input channels a group, filters]`.
+    #[inline]
     pub fn weight_shape(&self) -> [usize; 4] {
         [self.rows.kernel, self.columns.kernel, self.group_inputs(), self.filters]
     }
@@ -313,21 +318,25 @@ impl Pool2dGeometry {
     }
 
     /// The windows down the rows.
+    #[inline]
     pub fn rows(&self) -> &Window {
         &self.rows
     }
 
     /// The windows across the columns.
+    #[inline]
     pub fn columns(&self) -> &Window {
         &self.columns
     }
 
     /// `[batch, rows, columns, channels]` of the input.
+    #[inline]
     pub fn input_shape(&self, batch: usize) -> [usize; 4] {
         [batch, self.rows.input, self.columns.input, self.channels]
     }
 
     /// `[batch, rows, columns, channels]` of the output.
+    #[inline]
     pub fn output_shape(&self, batch: usize) -> [usize; 4] {
         [batch, self.rows.output, self.columns.output, self.channels]
     }
