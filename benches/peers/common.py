@@ -73,6 +73,19 @@ def images(batch):
     return pixels[..., None].astype(np.float32), (np.arange(batch) % 10).astype(np.int64)
 
 
+def repeated(jax, step, state, *batch):
+    """Calls of a step of JAX that takes its state over, one behind the other."""
+    compiled = jax.jit(step, donate_argnums=0)
+
+    def run(calls):
+        nonlocal state
+        for _ in range(calls):
+            state = compiled(state, *batch)
+        jax.block_until_ready(state)
+
+    return run
+
+
 def measure(run, seconds, samples, group):
     """Microseconds a sample: the median of groups of calls, each group about `group` seconds long or a single call.
 

@@ -176,24 +176,11 @@ def training(workload, conv, pool):
     return (parameters, statistics, moments), step
 
 
-def repeated(step, state, *batch):
-    """Calls of a step that takes its state over, one behind the other."""
-    compiled = jax.jit(step, donate_argnums=0)
-
-    def run(calls):
-        nonlocal state
-        for _ in range(calls):
-            state = compiled(state, *batch)
-        jax.block_until_ready(state)
-
-    return run
-
-
 def step(conv, pool):
     def prepare(workload):
         state, call = training(workload, conv, pool)
         x, labels = (jnp.asarray(array) for array in common.images(workload["batch"]))
-        return repeated(call, state, x, labels), workload["batch"]
+        return common.repeated(jax, call, state, x, labels), workload["batch"]
 
     return prepare
 
@@ -211,7 +198,7 @@ def scanned(conv, pool):
 
             return lax.scan(one, state, (x, labels), unroll=4)[0]
 
-        return repeated(scan, state, x, labels), SCANNED
+        return common.repeated(jax, scan, state, x, labels), SCANNED
 
     return prepare
 
@@ -252,7 +239,7 @@ def hand_written(workload):
     def scan(state, images, labels):
         return lax.scan(call, state, (images, labels), unroll=4)[0]
 
-    return repeated(scan, (filters, dense, jnp.zeros(10)), images, labels), SCANNED
+    return common.repeated(jax, scan, (filters, dense, jnp.zeros(10)), images, labels), SCANNED
 
 
 def inference(conv, pool):

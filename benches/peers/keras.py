@@ -94,22 +94,10 @@ def stateless(workload):
     return jax.tree.map(lambda variable: jnp.array(variable.value), state), step
 
 
-def repeated(step, state, *batch):
-    compiled = jax.jit(step, donate_argnums=0)
-
-    def run(calls):
-        nonlocal state
-        for _ in range(calls):
-            state = compiled(state, *batch)
-        jax.block_until_ready(state)
-
-    return run
-
-
 def whole_step(workload):
     state, step = stateless(workload)
     x, labels = (jnp.asarray(array) for array in common.images(workload["batch"]))
-    return repeated(step, state, x, labels), workload["batch"]
+    return common.repeated(jax, step, state, x, labels), workload["batch"]
 
 
 def scanned(workload):
@@ -120,7 +108,7 @@ def scanned(workload):
     def one(state, sample):
         return step(state, *sample), None
 
-    return repeated(lambda state, *batch: lax.scan(one, state, batch, unroll=4)[0], state, x, labels), SCANNED
+    return common.repeated(jax, lambda state, *batch: lax.scan(one, state, batch, unroll=4)[0], state, x, labels), SCANNED
 
 
 def inference(workload):
