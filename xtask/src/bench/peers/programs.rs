@@ -108,7 +108,9 @@ fn python(folder: &Path) -> PathBuf {
 }
 
 fn imports(python: &Path, package: &str) -> bool {
-    let output = Command::new(python).args(["-c", &format!("import {package}")]).output();
+    // Keras loads the framework below it as well: without this it is one that is not asked for here.
+    let mut import = Command::new(python);
+    let output = import.args(["-c", &format!("import {package}")]).env("KERAS_BACKEND", "jax").output();
     output.is_ok_and(|output| output.status.success())
 }
 
