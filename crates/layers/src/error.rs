@@ -135,6 +135,24 @@ pub enum Error {
         /// The weights given.
         found: usize,
     },
+    /// The row that a flatten gives is used in the order row, column, channel, where others have channels first.
+    #[error(
+        "layer {layer} (flatten): expected a dense layer behind it, whose weights could be in PyTorch's order, found none"
+    )]
+    Flattened {
+        /// The layer's place in the spec and in the blocks within, as parameters are named.
+        layer: String,
+    },
+    /// More numbers than a file of this format can hold.
+    #[error("{format}: expected at most {limit} bytes of parameters, found {found}")]
+    TooLarge {
+        /// The format.
+        format: &'static str,
+        /// The most bytes.
+        limit: u64,
+        /// The parameters' bytes.
+        found: u64,
+    },
     /// A model file could not be read or written.
     #[error("{path}: {source}")]
     File {

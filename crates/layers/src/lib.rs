@@ -51,6 +51,8 @@ mod layer;
 pub mod loss;
 mod model;
 mod network;
+#[cfg(feature = "onnx")]
+pub mod onnx;
 mod optimizer;
 mod parallel;
 mod parameters;

@@ -1,7 +1,8 @@
 //! Weights of other frameworks: PyTorch's and Keras's order of numbers, in safetensors files.
 
 use crate::file::{read, write};
-use crate::{Layer, Network, Parameters, Result, Shape};
+use crate::layer::Context;
+use crate::{Error, Layer, Network, NetworkSpec, Parameters, Residual, Result, Shape};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::path::Path;
 use tensor_ops::ndarray::{ArrayD, ArrayViewD, IxDyn};
@@ -28,18 +29,20 @@ pub enum Framework {
 /// Reads the weights of `network` from a safetensors file; `rename` gives the file's name for the framework's usual one.
 ///
 /// # Errors
-/// A file that cannot be read or is no safetensors file; a tensor that is missing or has another shape or type than `F32`.
+/// A file that cannot be read or is no safetensors file; a tensor that is missing or has another shape or type than `F32`;
+/// a network that the framework's order cannot express.
 pub fn import(
     path: &Path,
     network: &Network,
     framework: Framework,
     rename: impl Fn(&str) -> String,
 ) -> Result<Parameters> {
+    let parts = framework_parts(network, framework)?;
     read(path, |bytes| {
         let tensors = SafeTensors::deserialize(bytes)
             .map_err(|error| format!("expected a safetensors file; {error}"))?;
         let mut parameters = network.zero_parameters();
-        for part in parts(network, framework) {
+        for part in &parts {
             let name = rename(&part.theirs);
             let tensor =
                 tensors.tensor(&name).map_err(|_| format!("expected a tensor {name:?}, found none"))?;
@@ -62,7 +65,7 @@ pub fn import(
 /// Writes the weights of `network` as [`import`] reads them, under a temporary name first.
 ///
 /// # Errors
-/// Parameters of another network; what the system says, with the path.
+/// Parameters of another network; a network that the framework's order cannot express; what the system says, with the path.
 pub fn export(
     path: &Path,
     network: &Network,
@@ -71,9 +74,8 @@ pub fn export(
     rename: impl Fn(&str) -> String,
 ) -> Result<()> {
     parameters.check(network.layout())?;
-    let tensors = parts(network, framework).into_iter().map(|part| {
-        let ours = parameters.get(&part.ours).expect("the parameters are this network's");
-        let bytes: Vec<u8> = part.to_theirs(ours).iter().flat_map(|value| value.to_le_bytes()).collect();
+    let tensors = framework_parts(network, framework)?.into_iter().map(|part| {
+        let bytes = part.bytes(parameters);
         (rename(&part.theirs), part.shape, bytes)
     });
     let tensors: Vec<_> = tensors.collect();
@@ -88,11 +90,12 @@ pub fn export(
 }
 
 /// One tensor, here and there.
-struct Part {
+pub(crate) struct Part {
     ours: String,
-    theirs: String,
+    /// The name there.
+    pub theirs: String,
     /// The shape there.
-    shape: Vec<usize>,
+    pub shape: Vec<usize>,
     order: Order,
 }
 
@@ -107,6 +110,12 @@ enum Order {
 }
 
 impl Part {
+    /// The tensor's numbers in the order there, as a file holds them. The parameters are those of the part's network.
+    pub fn bytes(&self, parameters: &Parameters) -> Vec<u8> {
+        let ours = parameters.get(&self.ours).expect("the parameters are this network's");
+        self.to_theirs(ours).iter().flat_map(|value| value.to_le_bytes()).collect()
+    }
+
     fn to_ours(&self, theirs: ArrayViewD<f32>) -> ArrayD<f32> {
         match self.order {
             Order::Same => theirs.to_owned(),
@@ -143,17 +152,29 @@ impl Part {
 const PLANNED: &str = "a dense layer behind a flatten has the map's numbers for inputs";
 
 /// Every tensor of a network, in both forms.
-fn parts(network: &Network, framework: Framework) -> Vec<Part> {
+fn framework_parts(network: &Network, framework: Framework) -> Result<Vec<Part>> {
     let flattened = flattened(network);
+    match flattened.iter().find(|flattened| flattened.dense.is_none()) {
+        Some(flattened) if framework == Framework::PyTorch => {
+            Err(Error::Flattened { layer: flattened.layer.clone() })
+        }
+        _ => Ok(parts(network, framework, &flattened)),
+    }
+}
+
+/// Every tensor of a network whose flattened maps are known.
+pub(crate) fn parts(network: &Network, framework: Framework, flattened: &[Flattened]) -> Vec<Part> {
+    let map = |ours: &str| {
+        let layer = ours.strip_suffix(".weight");
+        flattened.iter().find(|flattened| layer.is_some() && flattened.dense.as_deref() == layer)
+    };
     let part = |ours: &str, shape: &[usize]| {
         let (shape, order) = match (framework, shape) {
             (Framework::PyTorch, &[rows, columns, inputs, outputs]) => {
                 (vec![outputs, inputs, rows, columns], Order::OutInFirst)
             }
             (Framework::PyTorch, &[inputs, outputs]) => {
-                let map =
-                    flattened.iter().find(|(name, _)| ours == format!("{name}.weight")).map(|(_, map)| *map);
-                (vec![outputs, inputs], Order::OutFirst(map))
+                (vec![outputs, inputs], Order::OutFirst(map(ours).map(|flattened| flattened.map)))
             }
             _ => (shape.to_vec(), Order::Same),
         };
@@ -179,17 +200,50 @@ fn theirs(network: &Network, framework: Framework, ours: &str) -> String {
     format!("{layer}.{name}")
 }
 
-/// The dense layers that see a flattened map, perhaps through layers that keep each number in its place, with that map.
-fn flattened(network: &Network) -> Vec<(String, [usize; 3])> {
-    let mut shape = Shape::Map(network.spec().input);
-    let (mut from, mut found) = (None, Vec::new());
-    for (index, layer) in network.spec().layers.iter().enumerate() {
+/// A flatten whose row has another order where channels come first.
+pub(crate) struct Flattened {
+    /// The flatten's name, as parameters are named.
+    pub layer: String,
+    map: [usize; 3],
+    /// The dense layer that sees the row, perhaps through layers that keep each number in its place, so that its weights
+    /// can be in the other order instead. None where the row goes elsewhere.
+    pub dense: Option<String>,
+}
+
+/// Every such flatten of a network.
+pub(crate) fn flattened(network: &Network) -> Vec<Flattened> {
+    let mut found = Vec::new();
+    let NetworkSpec { input, layers } = network.spec();
+    collect_flattened("", layers, Shape::Map(*input), &mut network.context(), &mut found);
+    found
+}
+
+fn collect_flattened(
+    prefix: &str,
+    layers: &[Layer],
+    mut shape: Shape,
+    context: &mut Context,
+    found: &mut Vec<Flattened>,
+) {
+    for (index, layer) in layers.iter().enumerate() {
+        let name = format!("{prefix}{index}");
         match (layer, shape) {
-            (Layer::Flatten(_), Shape::Map(map)) => from = Some(map),
-            (Layer::Dense(_), _) => found.extend(from.take().map(|map| (index.to_string(), map))),
+            (Layer::Flatten(_), Shape::Map(map @ [rows, columns, channels]))
+                if rows * columns > 1 && channels > 1 =>
+            {
+                let is_next = |layer: &Layer| matches!(layer, Layer::Dense(_) | Layer::Residual(_));
+                let next = (index + 1..layers.len()).find(|&index| is_next(&layers[index]));
+                let dense = next.filter(|&index| matches!(layers[index], Layer::Dense(_)));
+                let dense = dense.map(|index| format!("{prefix}{index}"));
+                found.push(Flattened { layer: name, map, dense });
+            }
+            (Layer::Residual(Residual { body, shortcut }), _) => {
+                for (branch, layers) in [("body", body), ("shortcut", shortcut)] {
+                    collect_flattened(&format!("{name}.{branch}."), layers, shape, context, found);
+                }
+            }
             _ => {}
         }
-        shape = layer.plan(shape, &mut network.context()).expect("the network was planned").output();
+        shape = layer.plan(shape, context).expect("the network was planned").output();
     }
-    found
 }

@@ -180,3 +180,34 @@ fn what_does_not_fit() {
     let error = import(&path, &network, Framework::PyTorch, str::to_owned).unwrap_err().to_string();
     assert_eq!(error, format!("{}: expected a safetensors file; header too small", path.display()));
 }
+
+/// A flatten within a residual block is followed as one outside; a row that no dense layer sees has no order there.
+#[test]
+fn flattened_maps_in_blocks() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("torch.safetensors");
+    let export_of = |network: &str| {
+        let network = Network::new(&network.parse().unwrap()).unwrap();
+        let parameters = network.initial_parameters(5);
+        export(&path, &network, &parameters, Framework::PyTorch, str::to_owned)
+            .map(|()| parameters.get("0.body.1.weight").map(|weight| weight.to_owned()))
+    };
+    let ours = export_of("2x3x2: residual(flatten, dense 4 | flatten, dense 4)").unwrap().unwrap();
+    let bytes = fs::read(&path).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let tensor = file.tensor("0.body.1.weight").unwrap();
+    let theirs: Vec<f32> =
+        tensor.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
+    for (out, channel, row, column) in [(0, 0, 0, 1), (1, 1, 0, 2), (3, 1, 1, 0)] {
+        let there = theirs[((out * 2 + channel) * 2 + row) * 3 + column];
+        assert_eq!(there, ours[[(row * 3 + column) * 2 + channel, out]]);
+    }
+    for (network, layer) in [
+        ("2x3x2: flatten, residual(dense 12), dense 4", "0"),
+        ("2x3x2: residual(relu, flatten | flatten), dense 2", "0.body.1"),
+        ("2x3x2: relu, flatten", "1"),
+    ] {
+        let error = export_of(network).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("layer {layer} (flatten): expected a dense layer")), "{error}");
+    }
+}
