@@ -3,6 +3,7 @@
 pub mod convolve;
 pub mod data;
 pub mod eval;
+pub mod export;
 pub mod gradcheck;
 pub mod train;
 pub mod tutorial;

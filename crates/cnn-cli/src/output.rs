@@ -15,6 +15,14 @@ pub fn check(path: &Path) -> Result<()> {
     temporary(path).map(drop)
 }
 
+/// As [`check`], and fails where there is a file already, unless it may be replaced.
+pub fn check_new(path: &Path, force: bool) -> Result<()> {
+    if path.is_file() && !force {
+        bail!("cannot write {}: it is there already; --force replaces it", path.display());
+    }
+    check(path)
+}
+
 /// Writes a file under a temporary name in its folder, and gives it its name when it is complete.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut file = temporary(path)?;

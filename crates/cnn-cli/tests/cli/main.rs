@@ -4,6 +4,7 @@
 mod convolve;
 mod data;
 mod eval;
+mod export;
 mod gradcheck;
 mod pictures;
 mod show;

@@ -1,0 +1,45 @@
+//! `cnn export`: a model for other programs.
+
+use crate::args::{self, ExportFormat};
+use crate::console::Console;
+use crate::output;
+use anyhow::{Result, ensure};
+use layers::weights::{self, Framework};
+use layers::{Model, onnx};
+use std::fs;
+use std::path::Path;
+
+pub fn run(args: args::Export) -> Result<()> {
+    let args::Export { model: path, format, out, force } = args;
+    let model = Model::load(&path)?;
+    let out = out.unwrap_or_else(|| path.with_extension(extension(format)));
+    output::check_new(&out, force)?;
+    ensure!(!is_same(&path, &out), "cannot write {}: it is the model itself", out.display());
+
+    let Model { network, parameters, .. } = &model;
+    let tensors = |framework| weights::export(&out, network, parameters, framework, str::to_owned);
+    let what = match format {
+        ExportFormat::Onnx => {
+            onnx::export(&out, &model).map(|()| "ONNX, an input `images` of (batch, channel, row, column)")
+        }
+        ExportFormat::SafetensorsTorch => tensors(Framework::PyTorch).map(|()| "a PyTorch state_dict"),
+        ExportFormat::SafetensorsKeras => tensors(Framework::Keras).map(|()| "Keras weights"),
+    }?;
+
+    let mut console = Console::default();
+    let (from, to, bytes) = (path.display(), out.display(), fs::metadata(&out)?.len());
+    console.line(format_args!("{from} → {to}: {what}, {bytes} bytes"));
+    console.finish()
+}
+
+fn extension(format: ExportFormat) -> &'static str {
+    match format {
+        ExportFormat::Onnx => "onnx",
+        ExportFormat::SafetensorsTorch => "torch.safetensors",
+        ExportFormat::SafetensorsKeras => "keras.safetensors",
+    }
+}
+
+fn is_same(model: &Path, out: &Path) -> bool {
+    matches!((model.canonicalize(), out.canonicalize()), (Ok(model), Ok(out)) if model == out)
+}
