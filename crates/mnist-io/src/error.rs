@@ -228,6 +228,15 @@ pub enum Error {
         /// The size.
         found: u32,
     },
+    /// A file is no picture that can be read.
+    #[cfg(feature = "images")]
+    #[error("{path}: {reason}")]
+    Picture {
+        /// The file, or what stands for it where the bytes come from memory.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A folder has no picture that can be read.
     #[cfg(feature = "images")]
     #[error("{path}: expected a folder of pictures for each class, found {}", no_pictures(*.classes, .unreadable))]

@@ -13,8 +13,15 @@
 //! Decoding takes time, so what became of the pictures is kept in a file in the folder, `.pictures-28-grey` for 28 × 28 grey
 //! pixels. A picture is decoded again when its name, length or time of modification is another; a cache that is broken
 //! is made again.
+//!
+//! A single file is a [`Picture`]; what a digit drawn or photographed becomes, so that a network which learned from MNIST
+//! knows it, is in [`digit`].
 
 mod cache;
+pub mod digit;
+mod picture;
+
+pub use picture::Picture;
 
 use std::borrow::Cow;
 use std::fs;
@@ -22,16 +29,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use image::imageops::FilterType;
-use image::metadata::Orientation;
-use image::{DynamicImage, GrayImage, ImageDecoder, ImageError, ImageReader, RgbImage};
 use rayon::prelude::*;
 
 use crate::{Dataset, Error, Result};
 use cache::Cache;
-
-/// Most pixels of one picture: a file of a few bytes can promise, and hold, more than memory and patience.
-const MAX_PIXELS: u64 = 1 << 27;
 
 /// What pixels become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,7 +112,10 @@ pub fn load(folder: &Path, size: u32, color: Color) -> Result<Pictures> {
     let cache = Cache::read(folder, size, color);
     let decode = |file: &File| match cache.find(file) {
         Some(pixels) => Ok((Cow::Borrowed(pixels), false)),
-        None => decode(&file.path, size, color).map(|pixels| (Cow::Owned(pixels), true)),
+        None => {
+            let pixels = Picture::read(&file.path).map(|picture| picture.square(size, color));
+            pixels.map(|pixels| (Cow::Owned(pixels), true))
+        }
     };
     // All are decoded before the first is kept: the threads end in no fixed order, and the set has one.
     let outcomes: Vec<Result<_, String>> = files.par_iter().map(decode).collect();
@@ -201,58 +205,4 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
 /// The last part of a path that was listed.
 fn last(path: &Path) -> &std::ffi::OsStr {
     path.file_name().unwrap_or_default()
-}
-
-/// The pixels that a file becomes, or what is wrong with it.
-fn decode(path: &Path, size: u32, color: Color) -> Result<Vec<u8>, String> {
-    // Opening a pipe would wait for somebody to write into it.
-    if !fs::metadata(path).map_err(|cause| cause.to_string())?.is_file() {
-        return Err("expected a picture, found no file".to_owned());
-    }
-    let file = fs::File::open(path).map_err(|cause| cause.to_string())?;
-    let reader = ImageReader::new(io::BufReader::new(file)).with_guessed_format();
-    let wrong = |cause: ImageError| format!("expected a PNG, JPEG or BMP picture: {cause}");
-    let mut decoder = reader.map_err(|cause| cause.to_string())?.into_decoder().map_err(wrong)?;
-    let (width, height) = decoder.dimensions();
-    if u64::from(width) * u64::from(height) > MAX_PIXELS {
-        return Err(format!("expected at most {MAX_PIXELS} pixels, found {width} × {height}"));
-    }
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(wrong)?;
-    picture.apply_orientation(orientation);
-    Ok(resized(picture, size, color))
-}
-
-/// The middle square, on white, in the new size.
-fn resized(picture: DynamicImage, size: u32, color: Color) -> Vec<u8> {
-    let (width, height) = (picture.width(), picture.height());
-    let side = width.min(height);
-    let square = picture.crop_imm((width - side) / 2, (height - side) / 2, side, side);
-    let square: DynamicImage = match (color, square.color().has_alpha()) {
-        (Color::Grey, false) => square.into_luma8().into(),
-        (Color::Rgb, false) => square.into_rgb8().into(),
-        (Color::Grey, true) => {
-            let square = square.into_luma_alpha8();
-            let pixel = |x, y| {
-                let [value, alpha] = square.get_pixel(x, y).0;
-                [on_white(value, alpha)].into()
-            };
-            GrayImage::from_fn(side, side, pixel).into()
-        }
-        (Color::Rgb, true) => {
-            let square = square.into_rgba8();
-            let pixel = |x, y| {
-                let [red, green, blue, alpha] = square.get_pixel(x, y).0;
-                [red, green, blue].map(|value| on_white(value, alpha)).into()
-            };
-            RgbImage::from_fn(side, side, pixel).into()
-        }
-    };
-    square.resize_exact(size, size, FilterType::Triangle).into_bytes()
-}
-
-/// A value of so much opacity, on white.
-fn on_white(value: u8, alpha: u8) -> u8 {
-    let [value, alpha] = [value, alpha].map(u32::from);
-    ((value * alpha + 255 * (255 - alpha) + 127) / 255) as u8
 }

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use image::{DynamicImage, GrayImage, ImageFormat, RgbImage, RgbaImage};
 use mnist_io::Dataset;
+use mnist_io::pictures::digit::{self, Digit, Doubt};
 use mnist_io::pictures::{self, Color, Pictures};
 use tempfile::TempDir;
 
@@ -280,4 +281,53 @@ fn a_cache_that_cannot_be_written_is_said_and_the_set_is_there() {
         fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
     assert_eq!(names, [".pictures-2-grey", "a", "b"]);
+}
+
+/// Wherever it lies, whichever way round it is and however the light falls, a bar becomes the same digit.
+#[test]
+fn a_digit_is_prepared_as_mnist_was() {
+    let bar = |x: usize, y: usize| (40..48).contains(&x) && (20..80).contains(&y);
+    let prepare = |width: usize, height: usize, pixel: &dyn Fn(usize, usize) -> u8| {
+        let grey: Vec<u8> = (0..width * height).map(|i| pixel(i % width, i / width)).collect();
+        digit::prepare(&grey, width)
+    };
+    let paper = prepare(100, 100, &|x, y| if bar(x, y) { 20 } else { 240 });
+    assert!(paper.doubts.is_empty());
+    let rows: Vec<u32> =
+        paper.pixels.chunks(28).map(|row| row.iter().map(|&value| u32::from(value)).sum()).collect();
+    assert!(
+        rows[..4].iter().chain(&rows[24..]).all(|&sum| sum == 0) && rows[4..24].iter().all(|&sum| sum > 200)
+    );
+
+    let near = |name: &str, other: Digit| {
+        let difference = |(a, b): (&u8, &u8)| u32::from(a.abs_diff(*b));
+        let total: u32 = paper.pixels.iter().zip(&other.pixels).map(difference).sum();
+        assert!(total < 40 * 28 && other.doubts.is_empty(), "{name}: {total}, {:?}", other.doubts);
+    };
+    near("a blackboard", prepare(100, 100, &|x, y| if bar(x, y) { 220 } else { 30 }));
+    near("elsewhere", prepare(160, 130, &|x, y| if bar(x.wrapping_sub(90), y) { 20 } else { 240 }));
+    near("uneven light", prepare(100, 100, &|x, y| (if bar(x, y) { 30 } else { 130 }) + x as u8));
+    near("large", prepare(600, 600, &|x, y| if bar(x / 6, y / 6) { 20 } else { 240 }));
+    near("dust", prepare(100, 100, &|x, y| if bar(x, y) || (x, y) == (80, 9) { 20 } else { 240 }));
+    near("beside a table", prepare(120, 100, &|x, y| if bar(x, y) || x > 105 { 20 } else { 240 }));
+}
+
+/// No picture is too small, too large or too odd.
+#[test]
+fn every_picture_is_prepared() {
+    assert_eq!(digit::prepare(&[], 0).doubts, [Doubt::Empty]);
+    assert_eq!(digit::prepare(&[7; 5], 0).doubts, [Doubt::Empty]);
+    assert_eq!(digit::prepare(&[7; 5], 6).doubts, [Doubt::Empty]);
+    for (width, height) in [(1, 1), (1, 9), (9, 1), (2, 2), (3, 500), (500, 3), (257, 255)] {
+        for pixels in [
+            vec![0; width * height],
+            vec![255; width * height],
+            (0..width * height).map(|i| (i * 7919 % 256) as u8).collect(),
+            (0..width * height).map(|i| if i == 0 { 255 } else { 0 }).collect(),
+        ] {
+            let digit = digit::prepare(&pixels, width);
+            let is_empty = digit.pixels.iter().all(|&value| value == 0);
+            assert_eq!(digit.doubts.contains(&Doubt::Empty), is_empty, "{width}×{height}");
+        }
+    }
 }
