@@ -5,6 +5,7 @@ pub mod data;
 pub mod eval;
 pub mod export;
 pub mod gradcheck;
+pub mod predict;
 pub mod train;
 pub mod tutorial;
 

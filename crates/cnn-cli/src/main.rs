@@ -46,6 +46,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Tutorial(args) => command::tutorial::run(args, kernels),
         Command::Train(args) => command::train::run(args, kernels),
         Command::Eval(args) => command::eval::run(args),
+        Command::Predict(args) => command::predict::run(args),
         Command::Export(args) => command::export::run(args),
         Command::Data(DataCommand::Info(args)) => command::data::info::run(args),
         Command::Data(DataCommand::Show(args)) => command::data::show::run(args),

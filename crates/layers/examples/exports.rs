@@ -19,11 +19,23 @@ use std::{env, fs};
 const BATCH: usize = 7;
 
 const NETWORKS: [(&str, &str); 6] = [
-    ("strided", "28x28x1: conv 8 5x3 stride 2x1 same relu, conv 12 3x3 pad 0:1x2 stride 2 leakyrelu slope 0.2, dense 10"),
-    ("grouped", "20x17x6: conv 12 3x3 groups 3 nobias gelu, conv 12 3x3 dilation 2x1 groups 12, maxpool 3 stride 2 same, dense 7"),
-    ("residual", "16x16x3: conv 8 3x3 batchnorm relu, residual(conv 8 3x3 same batchnorm relu, conv 8 3x3 same batchnorm), relu, \
-        residual(conv 12 3x3 stride 2 same | conv 12 1x1 stride 2), globalavgpool, dropout 0.3, dense 5"),
-    ("pooled", "15x14x4: avgpool 3 stride 2 pad 1, minpool 2 same tanh, avgpool 2 pad 1 countpad sigmoid, flatten, dropout 0.5, dense 9 relu, dense 4"),
+    (
+        "strided",
+        "28x28x1: conv 8 5x3 stride 2x1 same relu, conv 12 3x3 pad 0:1x2 stride 2 leakyrelu slope 0.2, dense 10",
+    ),
+    (
+        "grouped",
+        "20x17x6: conv 12 3x3 groups 3 nobias gelu, conv 12 3x3 dilation 2x1 groups 12, maxpool 3 stride 2 same, dense 7",
+    ),
+    (
+        "residual",
+        "16x16x3: conv 8 3x3 batchnorm relu, residual(conv 8 3x3 same batchnorm relu, conv 8 3x3 same batchnorm), relu, \
+        residual(conv 12 3x3 stride 2 same | conv 12 1x1 stride 2), globalavgpool, dropout 0.3, dense 5",
+    ),
+    (
+        "pooled",
+        "15x14x4: avgpool 3 stride 2 pad 1, minpool 2 same tanh, avgpool 2 pad 1 countpad sigmoid, flatten, dropout 0.5, dense 9 relu, dense 4",
+    ),
     ("softmax", "12x12x2: conv 4 3x3, softmax, dense 6, softmax"),
     ("blocks", "4x4x2: residual(flatten, dense 32 relu | flatten, dense 32), dense 8"),
 ];

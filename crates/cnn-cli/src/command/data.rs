@@ -1,7 +1,7 @@
 //! `cnn data`: images looked at before a network does.
 
 pub mod info;
-mod sheet;
+pub mod sheet;
 pub mod show;
 
 use mnist_io::Dataset;

@@ -7,6 +7,7 @@ mod eval;
 mod export;
 mod gradcheck;
 mod pictures;
+mod predict;
 mod show;
 mod train;
 mod tutorial;

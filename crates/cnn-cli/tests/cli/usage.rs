@@ -56,6 +56,8 @@ fn help_and_version() {
         "tutorial --help",
         "train --help",
         "eval --help",
+        "predict --help",
+        "export --help",
         "data info --help",
         "data show --help",
         "convolve --help",

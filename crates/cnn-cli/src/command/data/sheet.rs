@@ -1,6 +1,6 @@
 //! Images side by side with their names, as text and as a picture.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use font8x8::{BASIC_FONTS, GREEK_FONTS, HIRAGANA_FONTS, LATIN_FONTS, UnicodeFonts};
 use image::imageops::{FilterType, replace};
 use image::{DynamicImage, GrayImage, ImageFormat, Rgb, RgbImage};
@@ -10,6 +10,19 @@ use std::io::Cursor;
 pub struct Tile {
     pub image: DynamicImage,
     pub name: String,
+}
+
+impl Tile {
+    /// An image of `[rows, columns, channels]`, one channel or three.
+    pub fn new([rows, columns, channels]: [usize; 3], pixels: Vec<u8>, name: String) -> Result<Self> {
+        let (width, height) = (u32::try_from(columns)?, u32::try_from(rows)?);
+        let image: Option<DynamicImage> = match channels {
+            1 => GrayImage::from_raw(width, height, pixels).map(Into::into),
+            _ => RgbImage::from_raw(width, height, pixels).map(Into::into),
+        };
+        let image = image.with_context(|| format!("expected images of 1 or 3 channels, found {channels}"))?;
+        Ok(Self { image, name })
+    }
 }
 
 /// From dark to light, for those who see no greys.

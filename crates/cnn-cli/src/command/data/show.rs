@@ -2,13 +2,11 @@
 
 use super::name;
 use super::sheet::{self, Tile};
-use crate::console::{self, Console, is_watched};
+use crate::console::{self, Console, has_color};
 use crate::data::Source;
 use crate::{args, output};
 use anyhow::{Context, Result};
-use image::{DynamicImage, GrayImage, RgbImage};
 use mnist_io::Dataset;
-use std::env;
 
 pub fn run(args: args::DataShow) -> Result<()> {
     let args::DataShow { data, split, class, count, seed, out } = args;
@@ -29,8 +27,7 @@ pub fn run(args: args::DataShow) -> Result<()> {
             console.line(format_args!("{}: {} images → {}", source, tiles.len(), out.display()));
         }
         None => {
-            let has_color = is_watched() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-            for line in sheet::lines(&tiles, console::width(), has_color) {
+            for line in sheet::lines(&tiles, console::width(), has_color()) {
                 console.line(line);
             }
         }
@@ -51,12 +48,5 @@ fn number(set: &Dataset, class: &str) -> Result<usize> {
 
 /// An image and what it shows.
 fn tile(set: &Dataset, i: usize) -> Result<Tile> {
-    let [rows, columns, channels] = set.shape();
-    let (width, height, pixels) = (u32::try_from(columns)?, u32::try_from(rows)?, set.image(i).to_vec());
-    let image: Option<DynamicImage> = match channels {
-        1 => GrayImage::from_raw(width, height, pixels).map(Into::into),
-        _ => RgbImage::from_raw(width, height, pixels).map(Into::into),
-    };
-    let image = image.with_context(|| format!("expected images of 1 or 3 channels, found {channels}"))?;
-    Ok(Tile { image, name: name(set, set.label(i)) })
+    Tile::new(set.shape(), set.image(i).to_vec(), name(set, set.label(i)))
 }
