@@ -1,8 +1,9 @@
 //! `ci`: everything that must hold before a change lands, the same on any machine.
 
 use crate::bench::instructions;
+use crate::python;
 use crate::tidy::Tidy;
-use crate::workspace::{self, command, root};
+use crate::workspace::{self, command, program, root};
 use anyhow::{Context, Result, ensure};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -39,7 +40,9 @@ impl Ci {
         )?;
         steps.run(
             "clippy, least features",
-            &mut command("cargo clippy -p mnist-io --all-targets --no-default-features -- -D warnings"),
+            &mut command(
+                "cargo clippy -p mnist-io -p layers --all-targets --no-default-features -- -D warnings",
+            ),
         )?;
         for line in test_command {
             let mnist_dir = mnist.as_ref().map(|folder| ("MNIST_DIR", folder));
@@ -55,6 +58,7 @@ impl Ci {
         steps.run("examples", &mut command("cargo build --workspace --examples"))?;
         steps.run("the tutorial's example", &mut command("cargo run -p layers --example tutorial"))?;
         steps.run("benches as tests", &mut command("cargo test --workspace --benches"))?;
+        steps.time("exported models in other programs", exports)?;
         steps.time("instructions", || instructions::run(false))?;
 
         steps.print();
@@ -62,6 +66,18 @@ impl Ci {
             println!("Skipped: the checks on the whole of MNIST, as MNIST_DIR does not say where it is.");
         }
         Ok(())
+    }
+}
+
+/// Runs exported models in onnxruntime and PyTorch, where these can be had.
+fn exports() -> Result<()> {
+    let packages = ["numpy", "onnxruntime", "safetensors", "torch"];
+    match python::with_packages(&root().join("target/exports"), &packages) {
+        Ok(python) => workspace::run(program(python).arg("docs/exports.py")),
+        Err(error) => {
+            println!("Skipped: onnxruntime and PyTorch cannot be had: {error:#}.");
+            Ok(())
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 mod bench;
 mod ci;
 mod fetch_data;
+mod python;
 mod tidy;
 mod workspace;
 

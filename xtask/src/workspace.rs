@@ -19,8 +19,15 @@ pub fn root() -> PathBuf {
 /// A command line, its words divided by spaces, to be run in the root with nothing on its standard input.
 pub fn command(line: &str) -> Command {
     let mut words = line.split_whitespace();
-    let mut command = Command::new(words.next().unwrap_or_default());
-    command.args(words).current_dir(root()).stdin(Stdio::null());
+    let mut command = program(words.next().unwrap_or_default());
+    command.args(words);
+    command
+}
+
+/// As [`command`], a program by its name or path and nothing else.
+pub fn program(name: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(name);
+    command.current_dir(root()).stdin(Stdio::null());
     // Build scripts watch these (ring's does): what cargo set for this program would make them run again.
     for (name, _) in env::vars_os() {
         let text = name.to_string_lossy();

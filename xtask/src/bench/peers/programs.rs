@@ -1,12 +1,13 @@
 //! The peers as programs: how each is made, and how it is run.
 
 use super::{Task, below};
+use crate::python;
 use crate::workspace::{command, run};
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use serde_json::Value;
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 /// Every peer, with what makes its program.
@@ -18,9 +19,6 @@ const PEERS: [(&str, Make); 6] = [
     ("burn", Make::Rust),
     ("c", Make::C),
 ];
-
-/// What PyTorch needs of its requirements where there is no GPU.
-const OF_PYTORCH: &str = "filelock fsspec jinja2 networkx numpy setuptools sympy typing-extensions";
 
 #[derive(Clone, Copy)]
 enum Make {
@@ -76,18 +74,7 @@ impl Make {
     fn carry_out(self, peer: &str) -> Result<()> {
         let folder = folder()?;
         match self {
-            Self::Python(package) => {
-                let python = python(&folder);
-                if !python.exists() {
-                    run(command("python3 -m venv").arg(folder.join("venv")))
-                        .context("Python 3 with its module venv is missing")?;
-                }
-                if !imports(&python, package) {
-                    install(&python, package)?;
-                }
-                ensure!(imports(&python, package), "{package} is installed and cannot be imported");
-                Ok(())
-            }
+            Self::Python(package) => python::with_packages(&folder, &[package]).map(drop),
             Self::Rust => {
                 let mut build =
                     command("cargo build --release --manifest-path benches/peers/rust/Cargo.toml");
@@ -103,37 +90,6 @@ impl Make {
     }
 }
 
-fn python(folder: &Path) -> PathBuf {
-    folder.join(if cfg!(windows) { "venv/Scripts/python.exe" } else { "venv/bin/python" })
-}
-
-fn imports(python: &Path, package: &str) -> bool {
-    // Keras loads the framework below it as well: without this it is one that is not asked for here.
-    let mut import = Command::new(python);
-    let output = import.args(["-c", &format!("import {package}")]).env("KERAS_BACKEND", "jax").output();
-    output.is_ok_and(|output| output.status.success())
-}
-
-/// Installs a package from the index that pip is set up for.
-fn install(python: &Path, package: &str) -> Result<()> {
-    let pip = |arguments: &str| {
-        let words = arguments.split_whitespace();
-        run(Command::new(python).args(["-m", "pip", "install", "--disable-pip-version-check"]).args(words))
-    };
-    match package {
-        // On Linux PyTorch asks for gigabytes of CUDA, which it loads without as well.
-        "torch" if cfg!(target_os = "linux") => {
-            pip(&format!("--no-deps {package}"))?;
-            pip(OF_PYTORCH)?;
-            let stand_ins = run(Command::new(python).arg(below("benches/peers/without_cuda.py")));
-            if stand_ins.is_err() || !imports(python, package) { pip(package) } else { Ok(()) }
-        }
-        "keras" => pip("keras jax"),
-        _ => pip(package),
-    }
-    .with_context(|| format!("{package} cannot be installed"))
-}
-
 impl Program {
     pub fn knows(&self, workload: &str) -> bool {
         !matches!(self.make, Make::C) || workload.contains("tutorial")
@@ -144,7 +100,7 @@ impl Program {
         let folder = folder()?;
         let mut program = match self.make {
             Make::Python(_) => {
-                let mut program = Command::new(python(&folder));
+                let mut program = Command::new(python::interpreter(&folder));
                 program.args(["-m", &format!("peers.{}", self.peer)]).current_dir(below("benches"));
                 program.env("PYTHONPYCACHEPREFIX", folder.join("pycache"));
                 program.env("TORCHINDUCTOR_CACHE_DIR", folder.join("inductor"));
