@@ -3,7 +3,7 @@
 use crate::args;
 use anyhow::{Context, ensure};
 use layers::{Normalization, Samples};
-use mnist_io::catalog::Set;
+use mnist_io::catalog::{Entry, Set};
 use mnist_io::pictures::{self, Color, Pictures};
 use mnist_io::{Dataset, Split, sample};
 use std::env;
@@ -89,7 +89,16 @@ impl Source {
     pub fn files(&self, split: Split) -> anyhow::Result<Vec<PathBuf>> {
         match &self.origin {
             Origin::Folder(folder) => Ok(split.files(folder)?.into()),
-            Origin::Sample | Origin::Set(..) | Origin::Pictures { .. } => Ok(Vec::new()),
+            Origin::Set(set, folder) => Ok(set.files(folder, split)?),
+            Origin::Sample | Origin::Pictures { .. } => Ok(Vec::new()),
+        }
+    }
+
+    /// What is known of a set that was named.
+    pub fn entry(&self) -> Option<&'static Entry> {
+        match self.origin {
+            Origin::Set(set, _) => Some(set.entry()),
+            _ => None,
         }
     }
 

@@ -60,6 +60,9 @@ fn sets_of_four_files_are_loaded() {
         ]);
         let test = set.load(folder.path(), Split::Test).unwrap();
         assert_eq!((test.len(), test.shape(), test.classes()), (10_000, [28, 28, 1], 10));
+        let paths =
+            ["t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte"].map(|name| folder.path().join(name));
+        assert_eq!(set.files(folder.path(), Split::Test).unwrap(), paths);
         let unnamed = Dataset::load(folder.path(), Split::Test).unwrap();
         assert_eq!(test, unnamed.with_class_names(set.entry().class_names.iter().copied()).unwrap());
         let error = set.load(folder.path(), Split::Train).unwrap_err();
@@ -199,6 +202,8 @@ mod archive {
         let test = Set::EmnistLetters.load(at.path(), Split::Test).unwrap();
         assert_eq!((test.len(), test.classes()), (n, 26));
         assert!((0..n).all(|i| test.image(i)[28] == (i % 251) as u8 && test.label(i) == i % 26));
+        let files = Set::EmnistLetters.files(at.path(), Split::Test).unwrap();
+        assert_eq!(files, [at.path().join("gzip.zip")], "it holds both");
 
         let error = Set::EmnistDigits.load(at.path(), Split::Train).unwrap_err().to_string();
         let names = "emnist-digits-train-images-idx3-ubyte.gz, emnist-digits-train-images-idx3-ubyte, \

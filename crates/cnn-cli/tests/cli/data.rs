@@ -83,6 +83,15 @@ fn a_set_is_chosen_by_its_name() {
     let expected = "fashion-mnist in data/fashion-mnist: 3 training images, 3 test images";
     assert_eq!(source(&folder, "--dataset fashion-mnist", Some("elsewhere")), expected);
     cnn(&folder, "eval tutorial.safetensors --dataset fashion-mnist --limit 5").expect_success();
+    let info = cnn(&folder, "data info --dataset fashion-mnist").expect_success();
+    for part in [
+        "\n60000 training images of 28×28×1, mean 0.0000, standard deviation 0.0000\n  data/fashion-mnist/train-images-idx3-ubyte: 47040016 bytes\n",
+        "\n  data/fashion-mnist/t10k-labels-idx1-ubyte: 10008 bytes\nFashion-MNIST: H. Xiao, ",
+        "\nLicence: MIT, © 2017 Zalando SE\nTo cite: H. Xiao, ",
+        "\nAnkle boot          0      0\n",
+    ] {
+        assert!(info.contains(part), "no {part:?} in {info}");
+    }
 
     fs::rename(folder.path().join("data/fashion-mnist"), folder.path().join("clothes")).unwrap();
     let expected = "fashion-mnist in clothes: 3 training images, 3 test images";

@@ -36,9 +36,10 @@ impl Set {
     /// No such folder or file; a file that is not whole; another number or size of images than the set has; a label
     /// that is none of its classes.
     pub fn load(self, folder: &Path, split: Split) -> Result<Dataset> {
-        let Layout { stem, labels_kind, stored, skipped, first_label } = self.layout(split);
-        let (images, path) =
-            self.read(folder, &format!("{stem}-images"), "idx3-ubyte", stored * SIDE * SIDE)?;
+        let layout = self.layout(split);
+        let [images, labels] = self.places(folder, &layout)?;
+        let Layout { stored, skipped, first_label, .. } = layout;
+        let (images, path) = images.read(stored * SIDE * SIDE)?;
         let Values::U8(mut pixels) = images.values else {
             return Err(Error::ValueType { path, expected: "u8", found: images.values.type_name() });
         };
@@ -46,8 +47,7 @@ impl Set {
         if images.shape != expected {
             return Err(Error::Shape { path, expected: expected.to_vec(), found: images.shape });
         }
-        let (labels, labels_path) =
-            self.read(folder, &format!("{stem}-labels"), labels_kind, stored * LABEL_BYTES)?;
+        let (labels, labels_path) = labels.read(stored * LABEL_BYTES)?;
         let mut labels = class_labels(first_column(labels), &labels_path)?;
         if labels.len() != stored {
             let (images, labels, found) = (path, labels_path, labels.len());
@@ -72,6 +72,18 @@ impl Set {
         }
         Dataset::new(pixels, [SIDE, SIDE, 1], labels)?
             .with_class_names(self.entry().class_names.iter().copied())
+    }
+
+    /// The files in the folder that [`load`](Self::load) reads: one of images and one of labels, or EMNIST's archive,
+    /// which holds both.
+    ///
+    /// # Errors
+    /// No such folder or file.
+    pub fn files(self, folder: &Path, split: Split) -> Result<Vec<PathBuf>> {
+        let places = self.places(folder, &self.layout(split))?;
+        let mut paths = Vec::from(places.map(Place::path));
+        paths.dedup();
+        Ok(paths)
     }
 
     fn is_emnist(self) -> bool {
@@ -112,35 +124,64 @@ impl Set {
         }
     }
 
-    /// The array in a file of the folder, or of the archive in it, and the path of the file.
-    fn read(self, folder: &Path, stem: &str, kind: &str, limit: usize) -> Result<(Idx, PathBuf)> {
-        let path = match find(folder, stem, kind) {
-            #[cfg(feature = "zip")]
-            Err(Error::NotFound { names, .. }) if self.is_emnist() => {
-                return self.read_archive(folder, names, limit);
-            }
-            found => found?,
-        };
-        let array = idx::decode(Source::open(&path, &path)?.limited(limit as u64), &path)?;
-        Ok((array, path))
+    /// Where the images and the labels are.
+    fn places(self, folder: &Path, layout: &Layout) -> Result<[Place; 2]> {
+        let Layout { stem, labels_kind, .. } = layout;
+        let images = self.place(folder, &format!("{stem}-images"), "idx3-ubyte")?;
+        Ok([images, self.place(folder, &format!("{stem}-labels"), labels_kind)?])
     }
 
+    fn place(self, folder: &Path, stem: &str, kind: &str) -> Result<Place> {
+        match find(folder, stem, kind) {
+            #[cfg(feature = "zip")]
+            Err(Error::NotFound { folder, mut names }) if self.is_emnist() => {
+                let archive = self.entry().source.files[0].name;
+                let path = folder.join(archive);
+                if path.exists() {
+                    return Ok(Place::Archive(path, names));
+                }
+                names.push(archive.to_owned());
+                Err(Error::NotFound { folder, names })
+            }
+            found => found.map(Place::File),
+        }
+    }
+}
+
+/// Where an array is.
+enum Place {
+    File(PathBuf),
+    /// In an archive, under one of these names.
     #[cfg(feature = "zip")]
-    fn read_archive(self, folder: &Path, mut names: Vec<String>, limit: usize) -> Result<(Idx, PathBuf)> {
-        let archive = self.entry().source.files[0].name;
-        let path = folder.join(archive);
-        match std::fs::File::open(&path) {
-            Ok(file) => {
+    Archive(PathBuf, Vec<String>),
+}
+
+impl Place {
+    /// The file in the folder.
+    fn path(self) -> PathBuf {
+        match self {
+            Self::File(path) => path,
+            #[cfg(feature = "zip")]
+            Self::Archive(path, _) => path,
+        }
+    }
+
+    /// The array, of at most so many bytes, and its path.
+    fn read(self, limit: usize) -> Result<(Idx, PathBuf)> {
+        match self {
+            Self::File(path) => {
+                let array = idx::decode(Source::open(&path, &path)?.limited(limit as u64), &path)?;
+                Ok((array, path))
+            }
+            #[cfg(feature = "zip")]
+            Self::Archive(path, names) => {
+                let file = std::fs::File::open(&path);
+                let file = file.map_err(|cause| Error::Io { path: path.clone(), cause })?;
                 let wanted: Vec<&str> = names.iter().map(String::as_str).collect();
-                let file = std::io::BufReader::new(file);
-                let array = crate::archive::read(file, &path, &wanted, limit as u64)?;
+                let array =
+                    crate::archive::read(std::io::BufReader::new(file), &path, &wanted, limit as u64)?;
                 Ok((array, path.join(&names[0])))
             }
-            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
-                names.push(archive.to_owned());
-                Err(Error::NotFound { folder: folder.to_owned(), names })
-            }
-            Err(cause) => Err(Error::Io { path, cause }),
         }
     }
 }

@@ -5,6 +5,7 @@ use crate::args;
 use crate::console::{Console, is_watched};
 use crate::data::Source;
 use anyhow::{Context, Result};
+use mnist_io::catalog::Entry;
 use mnist_io::{Dataset, Split};
 use std::fs;
 
@@ -29,6 +30,11 @@ pub fn run(args: args::DataInfo) -> Result<()> {
             let bytes = fs::metadata(&path).with_context(|| path.display().to_string())?.len();
             console.line(format_args!("  {}: {bytes} bytes", path.display()));
         }
+    }
+    if let Some(Entry { title, source, .. }) = source.entry() {
+        console.line(format_args!("{title}: {}", source.provenance));
+        console.line(format_args!("Licence: {}", source.licence));
+        console.line(format_args!("To cite: {}", source.citation));
     }
     classes(&mut console, &sets);
     console.finish()
