@@ -3,7 +3,8 @@
 //! A file is streamed to `.NAME.part` beside its final place, compared with its checksum, synced, and only then renamed:
 //! under its name there is never anything but the right file. What has arrived when a connection breaks, or when the
 //! process is killed, stays in the part, and the next request asks the server for the rest alone. The part is locked
-//! while it is written: of two fetches into one folder, the second waits and then finds the file there.
+//! while it is written: of two fetches into one folder, the second waits and then finds the file there. Where the file
+//! system has no locks, each has a part of its own, which is not resumed by a later one.
 //!
 //! Nothing here waits for ever: for a connection, for the next bytes and for a rate there are limits, and retries are
 //! counted; see [`Options`]. Proxies are taken from `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`. Certificates are the

@@ -2,6 +2,7 @@
 //! does not come to its end.
 
 use std::fs::{self, File, TryLockError};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -17,16 +18,16 @@ pub(super) struct Part {
     file: File,
     path: PathBuf,
     length: u64,
+    /// Whether the next fetch will find it.
+    is_shared: bool,
 }
 
 impl Part {
     /// Opens `.NAME.part`, which may hold what an earlier fetch left. Where another process, or another thread,
-    /// has it, `waiting` is called, and this function waits.
+    /// has it, `waiting` is called, and this function waits. A file system without locks gets a new file for each fetch.
     pub(super) fn open(directory: &Path, name: &str, waiting: impl FnMut()) -> Result<Self> {
         let path = directory.join(format!(".{name}.part"));
-        let (file, length) =
-            open_alone(&path, waiting).map_err(|cause| Error::Io { path: path.clone(), cause })?;
-        Ok(Self { file, path, length })
+        open_alone(&path, File::try_lock, waiting).map_err(|cause| Error::Io { path, cause })
     }
 
     pub(super) fn len(&self) -> u64 {
@@ -66,7 +67,7 @@ impl Part {
 
     /// Leaves what may be resumed, and nothing where there is nothing.
     pub(super) fn leave(self) {
-        if self.length == 0 {
+        if self.length == 0 || !self.is_shared {
             self.discard();
         }
     }
@@ -81,28 +82,44 @@ impl Part {
     }
 }
 
-fn open_alone(path: &Path, mut waiting: impl FnMut()) -> io::Result<(File, u64)> {
+fn open_alone(
+    path: &Path,
+    try_lock: fn(&File) -> Result<(), TryLockError>,
+    mut waiting: impl FnMut(),
+) -> io::Result<Part> {
     loop {
         let file = File::options().read(true).write(true).create(true).truncate(false).open(path)?;
-        match file.try_lock() {
+        match try_lock(&file) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 waiting();
                 file.lock()?;
             }
-            Err(TryLockError::Error(cause)) => return Err(cause),
+            // Network file systems know many errors that mean this.
+            Err(TryLockError::Error(_)) => return open_new(path, &file),
         }
         // Who had it may have given it its final name, or removed it: then another file is to be locked.
         match Handle::from_path(path) {
             Ok(there) if Handle::from_file(file.try_clone()?)? == there => {
                 let length = file.metadata()?.len();
-                return Ok((file, length));
+                return Ok(Part { file, path: path.to_owned(), length, is_shared: true });
             }
             Ok(_) => {}
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => {}
             Err(cause) => return Err(cause),
         }
     }
+}
+
+/// A part that nobody else will open. A shared one could be written to by the one fetch while the other gives it its name.
+fn open_new(shared_path: &Path, shared: &File) -> io::Result<Part> {
+    if shared.metadata()?.len() == 0 {
+        let _ = fs::remove_file(shared_path);
+    }
+    let random = RandomState::new().build_hasher().finish();
+    let path = shared_path.with_extension(format!("{random:016x}.part"));
+    let file = File::options().read(true).write(true).create_new(true).open(&path)?;
+    Ok(Part { file, path, length: 0, is_shared: false })
 }
 
 /// Makes a rename last.
@@ -115,4 +132,42 @@ fn sync_folder(directory: &Path) -> io::Result<()> {
 #[cfg(not(unix))]
 fn sync_folder(_: &Path) -> io::Result<()> {
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn without_locks_each_fetch_has_a_part_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(".digits.gz.part");
+        let no_lock = |_: &File| Err(TryLockError::Error(io::ErrorKind::Unsupported.into()));
+        let open = || open_alone(&path, no_lock, || panic!("there is nothing to wait for")).unwrap();
+        let [mut first, mut second, mut third] = [open(), open(), open()];
+        for part in [&mut first, &mut second, &mut third] {
+            part.append(b"whole").unwrap();
+        }
+        first.commit(&folder.path().join("digits.gz")).unwrap();
+        second.clear().unwrap();
+        assert_eq!(fs::read(folder.path().join("digits.gz")).unwrap(), b"whole");
+        second.append(b"other").unwrap();
+        second.commit(&folder.path().join("digits.gz")).unwrap();
+        assert_eq!(fs::read(folder.path().join("digits.gz")).unwrap(), b"other");
+        third.leave();
+        assert_eq!(names(folder.path()), ["digits.gz"], "nobody could resume the third");
+
+        // What an earlier fetch left elsewhere is not touched.
+        fs::write(&path, "part").unwrap();
+        open().discard();
+        assert_eq!(names(folder.path()), [".digits.gz.part", "digits.gz"]);
+    }
 }
