@@ -16,6 +16,8 @@ mod order;
 #[cfg(feature = "images")]
 pub mod pictures;
 pub mod sample;
+#[cfg(any(feature = "download", feature = "images"))]
+mod sync;
 
 pub use dataset::{Dataset, Split};
 pub use error::Error;

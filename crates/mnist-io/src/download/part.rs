@@ -10,6 +10,7 @@ use same_file::Handle;
 
 use super::verify;
 use crate::gunzip::Encoding;
+use crate::sync::sync_folder_of;
 use crate::{Error, Result, catalog};
 
 /// A partial file, which this process alone has. What is done to it is done through one handle: where locks are
@@ -61,8 +62,7 @@ impl Part {
     pub(super) fn commit(self, path: &Path) -> Result<()> {
         self.file.sync_all().map_err(|cause| self.error(cause))?;
         let io = |cause| Error::Io { path: path.to_owned(), cause };
-        fs::rename(&self.path, path).map_err(io)?;
-        path.parent().map_or(Ok(()), sync_folder).map_err(io)
+        fs::rename(&self.path, path).and_then(|()| sync_folder_of(path)).map_err(io)
     }
 
     /// Leaves what may be resumed, and nothing where there is nothing.
@@ -120,18 +120,6 @@ fn open_new(shared_path: &Path, shared: &File) -> io::Result<Part> {
     let path = shared_path.with_extension(format!("{random:016x}.part"));
     let file = File::options().read(true).write(true).create_new(true).open(&path)?;
     Ok(Part { file, path, length: 0, is_shared: false })
-}
-
-/// Makes a rename last.
-#[cfg(unix)]
-fn sync_folder(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
-}
-
-/// A folder cannot be synced here.
-#[cfg(not(unix))]
-fn sync_folder(_: &Path) -> io::Result<()> {
-    Ok(())
 }
 
 #[cfg(test)]

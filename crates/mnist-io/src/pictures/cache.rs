@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::{Color, File};
+use crate::sync::sync_folder_of;
 use crate::{Error, Result};
 
 const VERSION: u32 = 1;
@@ -97,7 +98,7 @@ pub(super) fn write(folder: &Path, size: u32, color: Color, files: &[File], imag
         let file = out.into_inner()?;
         file.as_file().sync_all()?;
         file.persist(&path)?;
-        Ok(())
+        sync_folder_of(&path)
     };
     write().map_err(|cause| Error::Io { path: path.clone(), cause })
 }
