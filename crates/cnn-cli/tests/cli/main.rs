@@ -9,6 +9,8 @@ mod gradcheck;
 mod pictures;
 mod predict;
 mod show;
+#[cfg(unix)]
+mod terminal;
 mod train;
 mod tutorial;
 mod usage;
