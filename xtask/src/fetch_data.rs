@@ -1,14 +1,19 @@
 //! `cargo xtask fetch-data`: the sets of the MNIST family into the data folder, verified.
 
+use std::env;
 use std::fmt;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::workspace;
 use anyhow::{Result, bail, ensure};
+use clap::error::ErrorKind;
 use indicatif::{BinaryBytes, ProgressBar, ProgressState, ProgressStyle};
 use mnist_io::catalog::{Entry, Set, Source};
 use mnist_io::download::{self, Attempt, Mirror, Options, Outcome, Progress};
+
+/// The variable with a mirror.
+const MIRROR: &str = "MNIST_MIRROR";
 
 /// Fetch data sets and verify them; files that are there and valid are left alone
 ///
@@ -31,8 +36,9 @@ pub struct FetchData {
     list: bool,
 
     /// Where to fetch from, instead of the public mirrors: an http, https or file URL, a folder or a zip archive; {set}
-    /// in it stands for the name of each set; may be repeated, and is tried in order
-    #[arg(long = "mirror", env = "MNIST_MIRROR", value_name = "URL", value_parser = mirror)]
+    /// in it stands for the name of each set; may be repeated, and is tried in order [default: the environment's
+    /// MNIST_MIRROR, else the public mirrors]
+    #[arg(long = "mirror", value_name = "URL", value_parser = mirror)]
     mirrors: Vec<String>,
 
     /// Where to put the files of a single set [default: data/SET]; a relative path starts at the workspace's root
@@ -69,6 +75,18 @@ fn mirror(text: &str) -> Result<String, mnist_io::Error> {
     for_set(text, "mnist").map(|_| text.to_owned())
 }
 
+/// The mirror in the environment; an empty one is none.
+fn named_mirror() -> Result<Option<String>> {
+    let named = env::var(MIRROR).ok().filter(|text| !text.is_empty());
+    let checked = named.as_deref().map(mirror).transpose();
+    checked.map_err(|error| usage(ErrorKind::InvalidValue, &format!("{MIRROR}: {error}")))
+}
+
+/// An error that ends in the exit code for wrong usage.
+fn usage(kind: ErrorKind, message: &str) -> anyhow::Error {
+    clap::Error::raw(kind, format!("{message}\n")).into()
+}
+
 fn for_set(mirror: &str, set: &str) -> Result<Mirror, mnist_io::Error> {
     mirror.replace("{set}", set).parse()
 }
@@ -78,7 +96,7 @@ impl FetchData {
     ///
     /// # Errors
     /// No mirror had a valid file, or the folder cannot be written to.
-    pub fn run(self) -> Result<()> {
+    pub fn run(mut self) -> Result<()> {
         if self.list {
             say(&list());
             return Ok(());
@@ -89,13 +107,17 @@ impl FetchData {
                 sources.push(source);
             }
         }
-        ensure!(self.data_dir.is_none() || sources.len() == 1, "--data-dir is for a single set");
-        for source in sources {
+        if self.data_dir.is_some() && sources.len() > 1 {
+            return Err(usage(ErrorKind::ArgumentConflict, "--data-dir is for a single set"));
+        }
+        if self.mirrors.is_empty() {
+            self.mirrors.extend(named_mirror()?);
+        }
+        each(&sources, |source| {
             let folder = self.data_dir.clone().unwrap_or_else(|| Path::new("data").join(source.folder));
             let folder = workspace::root().join(folder);
-            if self.verify { verify(source, &folder) } else { self.fetch(source, &folder) }?;
-        }
-        Ok(())
+            if self.verify { verify(source, &folder) } else { self.fetch(source, &folder) }
+        })
     }
 
     fn fetch(&self, source: &Source, folder: &Path) -> Result<()> {
@@ -129,7 +151,25 @@ impl FetchData {
     }
 }
 
+/// One server that is down does not keep the others' sets away: all are tried, and then it fails.
+fn each(sources: &[&Source], act: impl Fn(&Source) -> Result<()>) -> Result<()> {
+    let mut failures = Vec::new();
+    for source in sources {
+        match act(source) {
+            Err(error) if sources.len() > 1 => {
+                warn(&format!("error: {error}"));
+                failures.push(source.folder);
+            }
+            done => done?,
+        }
+    }
+    ensure!(failures.is_empty(), "{} of {} failed: {}", failures.len(), sources.len(), failures.join(", "));
+    Ok(())
+}
+
 fn verify(source: &Source, folder: &Path) -> Result<()> {
+    let hint = format!("`cargo xtask fetch-data {}` fetches them", source.folder);
+    ensure!(folder.is_dir(), "{}: no such folder; {hint}", folder.display());
     let mut failures = 0;
     for file in source.files {
         match download::verify(folder, file) {
@@ -140,12 +180,8 @@ fn verify(source: &Source, folder: &Path) -> Result<()> {
             }
         }
     }
-    let (name, shown) = (source.folder, folder.display());
-    ensure!(
-        failures == 0,
-        "{shown}: {failures} of {} files missing or invalid; `cargo xtask fetch-data {name}` fetches them",
-        source.files.len()
-    );
+    let (shown, files) = (folder.display(), source.files.len());
+    ensure!(failures == 0, "{shown}: {failures} of {files} files missing or invalid; {hint}");
     Ok(())
 }
 
@@ -276,6 +312,21 @@ mod tests {
         assert_eq!(sources("all").unwrap().0.len(), Set::ALL.len());
         let error = sources("cifar").unwrap_err();
         assert!(error.starts_with("expected mnist, fashion-mnist, ") && error.contains("`all`"), "{error}");
+    }
+
+    #[test]
+    fn what_fails_does_not_keep_the_rest_away() {
+        let sources: Vec<_> = [Set::Mnist, Set::Kmnist, Set::Qmnist].map(|set| set.entry().source).into();
+        let tried = std::cell::RefCell::new(Vec::new());
+        let act = |source: &Source| {
+            tried.borrow_mut().push(source.folder);
+            ensure!(source.folder == "qmnist", "no server");
+            Ok(())
+        };
+        assert_eq!(each(&sources, act).unwrap_err().to_string(), "2 of 3 failed: mnist, kmnist");
+        assert_eq!(*tried.borrow(), ["mnist", "kmnist", "qmnist"]);
+        assert_eq!(each(&sources[..1], act).unwrap_err().to_string(), "no server");
+        assert!(each(&sources[2..], act).is_ok());
     }
 
     #[test]

@@ -4,10 +4,14 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::{env, fs};
 
-fn fetch_data(arguments: &[&str], target: &Path) -> Output {
+fn command(arguments: &[&str], target: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-    command.arg("fetch-data").args(arguments).arg("--data-dir").arg(target).env_remove("MNIST_MIRROR");
-    command.output().expect("the program runs")
+    command.arg("fetch-data").arg("--data-dir").arg(target).args(arguments).env_remove("MNIST_MIRROR");
+    command
+}
+
+fn fetch_data(arguments: &[&str], target: &Path) -> Output {
+    command(arguments, target).output().expect("the program runs")
 }
 
 fn stdout(output: &Output) -> String {
@@ -49,6 +53,13 @@ fn the_full_set_is_fetched_once() {
          error: {shown}: 1 of 4 files missing or invalid; `cargo xtask fetch-data mnist` fetches them\n"
     );
     assert_eq!(stderr(&output), expected);
+
+    let nowhere = target.path().join("no");
+    let output = fetch_data(&["--verify"], &nowhere);
+    assert_eq!(output.status.code(), Some(1));
+    let nowhere = nowhere.display();
+    let expected = format!("error: {nowhere}: no such folder; `cargo xtask fetch-data mnist` fetches them\n");
+    assert_eq!(stderr(&output), expected);
 }
 
 #[test]
@@ -83,5 +94,25 @@ fn what_cannot_be_meant_is_refused() {
         2,
         "expected an http, https or file URL, a folder or an archive",
     );
-    check(&["mnist", "kmnist"], 1, "--data-dir is for a single set");
+    check(&["mnist", "kmnist"], 2, "error: --data-dir is for a single set\n");
+}
+
+#[test]
+fn the_environment_may_name_a_mirror() {
+    let target = tempfile::tempdir().expect("a temporary folder");
+    let check = |mirror: &str, arguments: &[&str], code, expected: &str| {
+        let mut command = command(arguments, target.path());
+        let output = command.arg("--offline").env("MNIST_MIRROR", mirror).output().expect("the program runs");
+        assert_eq!(output.status.code(), Some(code));
+        assert!(stderr(&output).contains(expected), "{}", stderr(&output));
+    };
+    check("/named", &[], 1, "  /named/train-images-idx3-ubyte.gz  No such file");
+    check(
+        "/named",
+        &["--mirror", "/given"],
+        1,
+        "no mirror had it\n  /given/train-images-idx3-ubyte.gz  No such file",
+    );
+    check("", &[], 1, "  https://storage.googleapis.com/cvdf-datasets/mnist/");
+    check("ftp://example.org", &[], 2, "error: MNIST_MIRROR: expected an http, https or file URL");
 }
