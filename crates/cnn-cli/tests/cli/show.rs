@@ -48,7 +48,11 @@ fn info_names_the_files() {
     assert!(output.contains("\n  ./t10k-labels-idx1-ubyte: 8 bytes\n"), "{output}");
     let output = cnn(&folder, "data show --data-dir .").expect_success();
     assert_eq!(output, "1\n =\n", "white above nothing is half as bright");
-    assert_eq!(cnn(&folder, "data show --data-dir . --split test").expect_success(), "");
+    cnn(&folder, "data show --data-dir . --split test")
+        .expect_failure(&[".: expected images in this split, found none"]);
+    cnn(&folder, "data show --data-dir . --class 0 -o none.png")
+        .expect_failure(&[".: expected images of the class 0 in this split, found none"]);
+    assert!(!folder.path().join("none.png").exists());
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::sheet::{self, Tile};
 use crate::console::{self, Console, has_color};
 use crate::data::Source;
 use crate::{args, output};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use mnist_io::Dataset;
 
 pub fn run(args: args::DataShow) -> Result<()> {
@@ -19,6 +19,8 @@ pub fn run(args: args::DataShow) -> Result<()> {
     let order = seed.map_or_else(|| (0..set.len()).collect(), |seed| set.shuffled(seed));
     let of_class = order.into_iter().filter(|&i| class.is_none_or(|class| set.label(i) == class));
     let tiles: Vec<_> = of_class.take(count).map(|i| tile(&set, i)).collect::<Result<_>>()?;
+    let of = class.map_or(String::new(), |class| format!(" of the class {}", name(&set, class)));
+    ensure!(!tiles.is_empty(), "{source}: expected images{of} in this split, found none");
 
     let mut console = Console::default();
     match &out {
