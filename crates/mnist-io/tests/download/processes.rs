@@ -13,7 +13,7 @@ use mnist_io::download::{self, Progress};
 use proptest::prelude::Rng;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 
-use super::server::{Server, ok, part};
+use super::server::{Server, ok, part, response};
 use super::{NAME, PART, ZIPPED, by_contents, check_complete, fetch, folder, names, patient};
 
 const ADDRESS: &str = "TEST_FETCH_ADDRESS";
@@ -191,4 +191,23 @@ fn a_proxy_is_used() {
     assert!(told.contains("valid"), "{told}");
     assert_eq!(*seen.lock().unwrap(), ["http://mirror.invalid/mnist/digits.gz"]);
     check_complete(target.path());
+}
+
+/// Of an encrypted connection a proxy is told the server alone, and is asked by every attempt.
+#[test]
+fn a_proxy_is_used_for_https() {
+    let proxy = Server::with(response("403 Forbidden", b""));
+    let target = folder();
+    let mut command = process("https://mirror.invalid/mnist/", target.path());
+    command.env("HTTPS_PROXY", &proxy.address).env("https_proxy", &proxy.address);
+    command.env_remove("NO_PROXY").env_remove("no_proxy");
+    let told = output(command.spawn().unwrap());
+    if told.contains("No CA certificates were loaded") {
+        eprintln!("skipped: this system has no certificates");
+        return;
+    }
+    assert!(told.contains("no mirror had it: https://mirror.invalid/mnist/digits.gz: "), "{told}");
+    let asked: Vec<_> = proxy.requests().into_iter().map(|request| request.path).collect();
+    assert_eq!(asked, ["mirror.invalid:443"; 3]);
+    assert_eq!(names(target.path()), [""; 0]);
 }
