@@ -132,7 +132,7 @@ pub enum Error {
         shape: Vec<usize>,
     },
     /// A file of images or labels has another number of axes than such a file has.
-    #[error("{path}: expected a shape of {expected}, found {found:?}")]
+    #[error("{path}: byte 3: expected a shape of {expected}, found {found:?}")]
     Rank {
         /// The file.
         path: PathBuf,
@@ -152,7 +152,7 @@ pub enum Error {
         found: &'static str,
     },
     /// The images of a known set are not as many or not as large as they are.
-    #[error("{path}: expected shape {expected:?}, found {found:?}")]
+    #[error("{path}: byte 4: expected shape {expected:?}, found {found:?}")]
     Shape {
         /// The file.
         path: PathBuf,
@@ -162,7 +162,7 @@ pub enum Error {
         found: Vec<usize>,
     },
     /// There is not one label for each image.
-    #[error("{labels}: expected {expected} labels, one for each image in {images}, found {found}")]
+    #[error("{labels}: byte 4: expected {expected} labels, one for each image in {images}, found {found}")]
     Count {
         /// The file of images.
         images: PathBuf,

@@ -70,7 +70,7 @@ fn sets_of_four_files_are_loaded() {
     }
 }
 
-/// A set by name is what the name says, or an error.
+/// A set by name has the sizes and classes of that set, or it is an error.
 #[test]
 fn what_is_no_set_of_that_name_is_refused() {
     let check = |images: &Idx, labels: &Idx, expected: &str| {
@@ -83,12 +83,12 @@ fn what_is_no_set_of_that_name_is_refused() {
     check(
         &images(9_999),
         &good_labels,
-        &format!("{path}: expected shape [10000, 28, 28], found [9999, 28, 28]"),
+        &format!("{path}: byte 4: expected shape [10000, 28, 28], found [9999, 28, 28]"),
     );
     check(
         &Idx { shape: vec![9_800, 40, 20], ..images(10_000) },
         &good_labels,
-        &format!("{path}: expected shape [10000, 28, 28], found [9800, 40, 20]"),
+        &format!("{path}: byte 4: expected shape [10000, 28, 28], found [9800, 40, 20]"),
     );
     check(
         &images(10_001),
@@ -104,7 +104,7 @@ fn what_is_no_set_of_that_name_is_refused() {
         &good_images,
         &labels(9_999, 0, 10),
         &format!(
-            "{{}}/t10k-labels-idx1-ubyte.gz: expected 10000 labels, one for each image in {path}, found 9999"
+            "{{}}/t10k-labels-idx1-ubyte.gz: byte 4: expected 10000 labels, one for each image in {path}, found 9999"
         ),
     );
     check(

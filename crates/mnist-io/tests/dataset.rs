@@ -170,10 +170,10 @@ fn files_that_do_not_belong_together_are_named() {
     check(
         two(),
         (&[3], Values::U8(vec![0; 3])),
-        "labels: expected 2 labels, one for each image in images, found 3",
+        "labels: byte 4: expected 2 labels, one for each image in images, found 3",
     );
-    check(two(), two(), "labels: expected a shape of (labels), found [2, 1, 1]");
-    check(labels(), labels(), "images: expected a shape of (images, rows, columns), found [2]");
+    check(two(), two(), "labels: byte 3: expected a shape of (labels), found [2, 1, 1]");
+    check(labels(), labels(), "images: byte 3: expected a shape of (images, rows, columns), found [2]");
     check(
         (&[2, 1, 1], Values::F32(vec![0.0; 2])),
         labels(),
