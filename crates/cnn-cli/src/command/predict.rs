@@ -5,8 +5,9 @@ mod view;
 
 use crate::args;
 use crate::console::Console;
-use anyhow::{Context, Result, bail};
-use layers::ndarray::Array4;
+use anyhow::{Context, Result, bail, ensure};
+use layers::ndarray::{Array4, Ix2};
+use layers::tensor_ops::softmax;
 use layers::{Activations, Layer, Model};
 use mnist_io::Normalization;
 use mnist_io::pictures::Picture;
@@ -53,11 +54,9 @@ pub fn run(args: args::Predict) -> Result<()> {
             }
         }
     }
-    if failures > 0 {
-        console.finish()?;
-        bail!("{failures} of {} pictures could not be read", files.len());
-    }
-    console.finish()
+    console.finish()?;
+    ensure!(failures == 0, "{failures} of {} pictures could not be read", files.len());
+    Ok(())
 }
 
 /// The files themselves, and those in folders, in the order of their names. Hidden ones are passed over.
@@ -166,13 +165,11 @@ impl Predictor {
         let [rows, columns, channels] = network.spec().input;
         let x = pixels.iter().map(|&pixel| numbers[usize::from(pixel)]).collect();
         let x = Array4::from_shape_vec((1, rows, columns, channels), x)?;
-        let mut y: Vec<f32> = network.forward(parameters, x.view(), activations)?.iter().copied().collect();
+        let y = network.forward(parameters, x.view(), activations)?.into_dimensionality::<Ix2>()?;
+        let mut probabilities = y.to_owned();
         if !matches!(network.spec().layers.last(), Some(Layer::Softmax(_))) {
-            let largest = y.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            y.iter_mut().for_each(|y| *y = (*y - largest).exp());
-            let sum: f32 = y.iter().sum();
-            y.iter_mut().for_each(|y| *y /= sum);
+            softmax::forward(y, probabilities.view_mut())?;
         }
-        Ok(y)
+        Ok(probabilities.into_iter().collect())
     }
 }
