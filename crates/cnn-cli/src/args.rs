@@ -8,6 +8,7 @@ mod eval;
 mod export;
 mod gradcheck;
 mod predict;
+mod presets;
 mod train;
 mod tutorial;
 
@@ -17,6 +18,7 @@ pub use eval::Eval;
 pub use export::{Export, ExportFormat};
 pub use gradcheck::Gradcheck;
 pub use predict::{Predict, Prepare};
+pub use presets::Presets;
 pub use train::Train;
 pub use tutorial::Tutorial;
 
@@ -36,7 +38,7 @@ use std::path::{Path, PathBuf};
   cnn                     watch the tutorial's network learn
   cnn train --help        what training can be told
 
-Exit codes: 0 done, 1 failed, 2 wrong usage.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C.
 CNN_KERNELS=naive|portable|avx2|avx512 chooses the kernels; the fastest are the default."
 )]
 pub struct Cli {
@@ -48,6 +50,7 @@ pub struct Cli {
 pub enum Command {
     Tutorial(Tutorial),
     Train(Train),
+    Presets(Presets),
     Eval(Eval),
     Predict(Predict),
     Export(Export),

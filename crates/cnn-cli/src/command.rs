@@ -6,6 +6,7 @@ pub mod eval;
 pub mod export;
 pub mod gradcheck;
 pub mod predict;
+pub mod presets;
 pub mod train;
 pub mod tutorial;
 

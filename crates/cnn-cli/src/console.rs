@@ -33,14 +33,6 @@ impl Console {
         self.write(|out| writeln!(out, "{line}"));
     }
 
-    /// Replaces the line of the terminal that the cursor is on, and stays on it.
-    pub fn redraw(&mut self, line: impl Display) {
-        self.write(|out| {
-            write!(out, "\r{line}\x1b[K")?;
-            out.flush()
-        });
-    }
-
     /// What went wrong with printing; that nobody reads any more is not wrong.
     pub fn finish(&mut self) -> anyhow::Result<()> {
         match self.failure.take() {

@@ -6,6 +6,7 @@ use layers::{Normalization, Samples};
 use mnist_io::catalog::{Entry, Set};
 use mnist_io::pictures::{self, Color, Pictures};
 use mnist_io::{Dataset, Split, sample};
+use serde::{Deserialize, Serialize};
 use std::env;
 use std::fmt;
 use std::fs;
@@ -30,56 +31,76 @@ pub struct Source {
     reported: Once,
 }
 
-enum Origin {
-    Sample,
+/// Where images come from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "source", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Origin {
+    Sample {},
     /// MNIST's files in a folder.
-    Folder(PathBuf),
+    Folder {
+        folder: PathBuf,
+    },
     /// A set's own files in a folder.
-    Set(Set, PathBuf),
+    Set {
+        #[serde(with = "name")]
+        set: Set,
+        folder: PathBuf,
+    },
     Pictures {
         folder: PathBuf,
         size: u32,
-        color: Color,
+        rgb: bool,
     },
+}
+
+/// A set by its name.
+mod name {
+    use super::Set;
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(set: &Set, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(set.name())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Set, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
 }
 
 impl Source {
     /// The pictures, the set or the folder that were named, else the folder in `MNIST_DIR`, else [`FETCHED`] where it
     /// holds MNIST, else the bundled sample.
     pub fn new(args: args::Data, default_limit: Option<usize>) -> Self {
-        let named = || env::var_os("MNIST_DIR").filter(|folder| !folder.is_empty()).map(PathBuf::from);
-        let fetched = || holds_mnist(Path::new(FETCHED)).then(|| FETCHED.into());
-        let pictures = args.images.map(|folder| Origin::Pictures {
-            folder,
-            size: args.size.unwrap_or(28),
-            color: if args.rgb { Color::Rgb } else { Color::Grey },
-        });
-        let others = || match (args.dataset, args.data_dir) {
-            (Some(set), folder) => Origin::Set(set, folder.unwrap_or_else(|| folder_of(set))),
-            (None, folder) => folder.or_else(named).or_else(fetched).map_or(Origin::Sample, Origin::Folder),
-        };
-        let origin = pictures.unwrap_or_else(others);
-        Self { origin, limit: args.limit.or(default_limit), reported: Once::new() }
+        let limit = args.limit.or(default_limit);
+        Self::from_origin(Origin::named(args).unwrap_or_else(Origin::found), limit)
+    }
+
+    pub fn from_origin(origin: Origin, limit: Option<usize>) -> Self {
+        Self { origin, limit, reported: Once::new() }
     }
 
     /// The bundled sample.
     pub fn sample() -> Self {
-        Self { origin: Origin::Sample, limit: None, reported: Once::new() }
+        Self::from_origin(Origin::Sample {}, None)
     }
 
     pub fn load(&self, split: Split) -> anyhow::Result<Dataset> {
         let mut dataset = match (&self.origin, split) {
-            (Origin::Sample, Split::Train) => sample::train()?,
-            (Origin::Sample, Split::Test) => sample::test()?,
-            (Origin::Folder(folder), _) => Dataset::load(folder, split).with_context(|| {
+            (Origin::Sample {}, Split::Train) => sample::train()?,
+            (Origin::Sample {}, Split::Test) => sample::test()?,
+            (Origin::Folder { folder }, _) => Dataset::load(folder, split).with_context(|| {
                 let [images, labels] = match split {
                     Split::Train => [FILES[0], FILES[1]],
                     Split::Test => [FILES[2], FILES[3]],
                 };
                 format!("cannot load {images}-idx3-ubyte and {labels}-idx1-ubyte (plain or .gz)")
             })?,
-            (Origin::Set(set, folder), _) => set.load(folder, split).context(NotLoaded(*set))?,
-            (Origin::Pictures { folder, size, color }, _) => self.pictures(folder, *size, *color, split)?,
+            (Origin::Set { set, folder }, _) => set.load(folder, split).context(NotLoaded(*set))?,
+            (Origin::Pictures { folder, size, rgb }, _) => {
+                let color = if *rgb { Color::Rgb } else { Color::Grey };
+                self.pictures(folder, *size, color, split)?
+            }
         };
         dataset.truncate(self.limit.unwrap_or(usize::MAX));
         Ok(dataset)
@@ -88,16 +109,16 @@ impl Source {
     /// The files that a split is read from, where it is read from a few.
     pub fn files(&self, split: Split) -> anyhow::Result<Vec<PathBuf>> {
         match &self.origin {
-            Origin::Folder(folder) => Ok(split.files(folder)?.into()),
-            Origin::Set(set, folder) => Ok(set.files(folder, split)?),
-            Origin::Sample | Origin::Pictures { .. } => Ok(Vec::new()),
+            Origin::Folder { folder } => Ok(split.files(folder)?.into()),
+            Origin::Set { set, folder } => Ok(set.files(folder, split)?),
+            Origin::Sample {} | Origin::Pictures { .. } => Ok(Vec::new()),
         }
     }
 
     /// What is known of a set that was named.
     pub fn entry(&self) -> Option<&'static Entry> {
         match self.origin {
-            Origin::Set(set, _) => Some(set.entry()),
+            Origin::Set { set, .. } => Some(set.entry()),
             _ => None,
         }
     }
@@ -149,12 +170,44 @@ impl Source {
     }
 }
 
+impl Origin {
+    /// What the flags name.
+    pub fn named(args: args::Data) -> Option<Self> {
+        let args::Data { dataset, data_dir, images, size, rgb, .. } = args;
+        match (images, dataset, data_dir) {
+            (Some(folder), ..) => Some(Self::Pictures { folder, size: size.unwrap_or(28), rgb }),
+            (_, Some(set), folder) => {
+                Some(Self::Set { set, folder: folder.unwrap_or_else(|| folder_of(set)) })
+            }
+            (_, _, folder) => folder.map(|folder| Self::Folder { folder }),
+        }
+    }
+
+    /// What is there.
+    pub fn found() -> Self {
+        let named = || env::var_os("MNIST_DIR").filter(|folder| !folder.is_empty()).map(PathBuf::from);
+        let fetched = || holds_mnist(Path::new(FETCHED)).then(|| FETCHED.into());
+        named().or_else(fetched).map_or(Self::Sample {}, |folder| Self::Folder { folder })
+    }
+
+    /// The same, wherever it is asked for.
+    pub fn absolute(mut self) -> io::Result<Self> {
+        match &mut self {
+            Self::Folder { folder } | Self::Set { folder, .. } | Self::Pictures { folder, .. } => {
+                *folder = std::path::absolute(&folder)?;
+            }
+            Self::Sample {} => {}
+        }
+        Ok(self)
+    }
+}
+
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.origin {
-            Origin::Sample => f.write_str("the bundled sample of MNIST"),
-            Origin::Set(set, folder) => write!(f, "{set} in {}", folder.display()),
-            Origin::Folder(folder) | Origin::Pictures { folder, .. } => write!(f, "{}", folder.display()),
+            Origin::Sample {} => f.write_str("the bundled sample of MNIST"),
+            Origin::Set { set, folder } => write!(f, "{set} in {}", folder.display()),
+            Origin::Folder { folder } | Origin::Pictures { folder, .. } => write!(f, "{}", folder.display()),
         }
     }
 }

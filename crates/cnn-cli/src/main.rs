@@ -8,14 +8,17 @@ mod args;
 mod command;
 mod console;
 mod data;
+mod interrupt;
 mod output;
-mod preset;
 mod progress;
+mod recipe;
+mod run;
 
 use anyhow::Context;
 use args::{Cli, Command, DataCommand};
 use clap::Parser;
 use data::NotLoaded;
+use interrupt::Interrupted;
 use layers::Kernels;
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
@@ -25,10 +28,16 @@ fn main() -> ExitCode {
     match run(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let hint = hint(&error).map_or(String::new(), |hint| format!("hint: {hint}\n"));
+            let (message, code) = match error.is::<Interrupted>() {
+                true => (format!("{error}\n"), ExitCode::from(interrupt::EXIT_CODE)),
+                false => {
+                    let hint = hint(&error).map_or(String::new(), |hint| format!("hint: {hint}\n"));
+                    (format!("error: {}\n{hint}", one_line(&error)), ExitCode::FAILURE)
+                }
+            };
             // Nobody is left to be told where standard error cannot be written.
-            let _ = write!(io::stderr().lock(), "error: {}\n{hint}", one_line(&error));
-            ExitCode::FAILURE
+            let _ = io::stderr().lock().write_all(message.as_bytes());
+            code
         }
     }
 }
@@ -45,6 +54,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     pool.with_context(|| format!("cannot start {threads} threads"))?.install(|| match command {
         Command::Tutorial(args) => command::tutorial::run(args, kernels),
         Command::Train(args) => command::train::run(args, kernels),
+        Command::Presets(args) => command::presets::run(args),
         Command::Eval(args) => command::eval::run(args),
         Command::Predict(args) => command::predict::run(args),
         Command::Export(args) => command::export::run(args),

@@ -52,6 +52,17 @@ impl Optimizer {
         }
     }
 
+    /// The same with another learning rate.
+    pub fn with_learning_rate(mut self, rate: f32) -> Self {
+        match &mut self {
+            Self::Sgd(Sgd { learning_rate, .. })
+            | Self::Adam(Adam { learning_rate, .. })
+            | Self::AdamW(Adam { learning_rate, .. })
+            | Self::RmsProp(RmsProp { learning_rate, .. }) => *learning_rate = rate,
+        }
+        self
+    }
+
     /// The memory of a run over so many parameters, before its first step.
     ///
     /// # Errors

@@ -1,6 +1,8 @@
 //! The flags of `cnn eval`.
 
 use super::{Data, Progress};
+use crate::run::model_in;
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use std::path::PathBuf;
 
 /// Loss and accuracy of a model on the test images
@@ -11,7 +13,8 @@ use std::path::PathBuf;
   cnn eval tutorial.safetensors
   cnn eval keras.safetensors --data-dir data/mnist --progress json")]
 pub struct Eval {
-    /// A model that `cnn` saved
+    /// A model that `cnn` saved, or a run's folder
+    #[arg(value_parser = PathBufValueParser::new().map(model_in))]
     pub model: PathBuf,
 
     /// Use Winograd's algorithm for 3×3 convolutions of many channels: faster, and rounds more

@@ -1,6 +1,8 @@
 //! The flags of `cnn export`.
 
+use crate::run::model_in;
 use clap::ValueEnum;
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use std::path::PathBuf;
 
 /// Hand a model on to other programs
@@ -15,7 +17,8 @@ use std::path::PathBuf;
   cnn export digits.safetensors --format onnx
   cnn export digits.safetensors --format safetensors-torch -o digits-torch.safetensors --force")]
 pub struct Export {
-    /// A model that `cnn` saved
+    /// A model that `cnn` saved, or a run's folder
+    #[arg(value_parser = PathBufValueParser::new().map(model_in))]
     pub model: PathBuf,
 
     /// What the file is for

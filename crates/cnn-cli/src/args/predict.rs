@@ -1,6 +1,8 @@
 //! The flags of `cnn predict`.
 
+use crate::run::model_in;
 use clap::ValueEnum;
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use std::path::PathBuf;
 
 /// What pictures show, as a model sees them
@@ -17,7 +19,8 @@ use std::path::PathBuf;
   cnn predict digits.safetensors scans/ --json
   cnn predict digits.safetensors - < seven.png")]
 pub struct Predict {
-    /// A model that `cnn` saved
+    /// A model that `cnn` saved, or a run's folder
+    #[arg(value_parser = PathBufValueParser::new().map(model_in))]
     pub model: PathBuf,
 
     /// Pictures, folders of pictures with all that is in them, or - for one picture from standard input

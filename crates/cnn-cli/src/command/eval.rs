@@ -19,7 +19,7 @@ pub fn run(args: args::Eval) -> Result<()> {
     let test = Normalized::new(source.load(Split::Test)?, normalization);
     source.check_classes(&class_names, test.dataset().class_names())?;
 
-    let mut reporter = reporter(args.progress.progress, None);
+    let mut reporter = reporter(args.progress.progress);
     let (model, count) = (args.model.display(), network.parameter_count());
     reporter.say(&format!("Model: {model}: {count} parameters, kernels {}", network.kernels()));
     reporter.say(&format!("Data: {source}: {} test images", test.len()));

@@ -2,17 +2,19 @@
 
 use crate::args;
 use crate::console::Console;
-use crate::preset::{MNIST, Preset};
-use anyhow::{Context, Result, ensure};
-use layers::{Kernels, NetworkSpec, Ties, gradcheck};
-use std::fs;
-use std::path::Path;
+use crate::recipe::{self, Recipe};
+use anyhow::{Result, ensure};
+use layers::{Kernels, Ties, gradcheck};
 
 pub fn run(args: args::Gradcheck, kernels: Kernels) -> Result<()> {
     let spec = match args.network {
         // The tutorial's own rule for ties is no gradient.
-        None => Preset::Tutorial.spec(Ties::First, MNIST.0, MNIST.1),
-        Some(network) => read(&network)?,
+        None => {
+            let mut recipe = Recipe::preset("tutorial");
+            recipe.set_ties(Ties::First);
+            recipe.network
+        }
+        Some(network) => recipe::network(&network)?,
     };
     let result = gradcheck(&spec, kernels, args.seed)?;
     let mut console = Console::default();
@@ -20,13 +22,4 @@ pub fn run(args: args::Gradcheck, kernels: Kernels) -> Result<()> {
     console.finish()?;
     ensure!(result.is_right(), "a gradient is wrong: see the table");
     Ok(())
-}
-
-/// A network from a TOML file, or from the line of text itself.
-fn read(network: &str) -> Result<NetworkSpec> {
-    if Path::new(network).extension().is_some_and(|extension| extension == "toml") {
-        let text = fs::read_to_string(network).with_context(|| network.to_owned())?;
-        return toml::from_str(&text).with_context(|| network.to_owned());
-    }
-    network.parse().map_err(|error| anyhow::anyhow!("{network:?} is no network: {error}"))
 }

@@ -4,10 +4,10 @@ use super::JUDGE_BATCH;
 use crate::args;
 use crate::data::{CENTERED, Normalized, Source};
 use crate::output;
-use crate::preset::{EPOCHS, MNIST, Preset};
-use crate::progress::{Plain, Reporter, WINDOW};
+use crate::progress::{Plain, Reporter, Step, WINDOW};
+use crate::recipe::Recipe;
 use anyhow::Result;
-use layers::{Kernels, Model, Network, Samples, Score, TrainConfig, TrainState, Trainer, evaluate};
+use layers::{Event, Kernels, Model, Network, Samples, Score, TrainConfig, TrainState, Trainer, evaluate};
 use mnist_io::Split;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -15,14 +15,14 @@ use std::path::PathBuf;
 pub fn run(args: args::Tutorial, kernels: Kernels) -> Result<()> {
     let out = args.out.unwrap_or_else(|| PathBuf::from("tutorial.safetensors"));
     output::check(&out)?;
-    let preset = Preset::Tutorial;
-    let network = Network::with_kernels(&preset.spec(preset.ties(), MNIST.0, MNIST.1), kernels)?;
-    let config = TrainConfig { seed: args.seed, ..preset.config() };
+    let Recipe { network, training, .. } = Recipe::preset("tutorial");
+    let network = Network::with_kernels(&network, kernels)?;
+    let config = TrainConfig { seed: args.seed, ..training };
     let source = Source::sample();
     let training = Normalized::new(source.load(Split::Train)?, CENTERED);
     let test = Normalized::new(source.load(Split::Test)?, CENTERED);
 
-    let mut plain = Plain::windows();
+    let mut plain = Plain::new(Some(WINDOW));
     plain.say(&format!(
         "A network with random weights (seed {}) guesses at {} handwritten digits; then it learns from {} others,",
         config.seed,
@@ -30,7 +30,8 @@ pub fn run(args: args::Tutorial, kernels: Kernels) -> Result<()> {
         training.len()
     ));
     plain.say(&format!(
-        "{EPOCHS} epochs, one image a step, guesses again, and is saved as {}. Data: {source}.",
+        "{} epochs, one image a step, guesses again, and is saved as {}. Data: {source}.",
+        config.epochs,
         out.display()
     ));
 
@@ -51,7 +52,9 @@ pub fn run(args: args::Tutorial, kernels: Kernels) -> Result<()> {
     plain.say("\n--- Training the CNN ---");
     let mut trainer = Trainer::new(&network, config, &training, None, state)?;
     trainer.run(|_, event| {
-        plain.event(event);
+        if let Event::Step { epoch, step, score, .. } = event {
+            plain.step(Step { epoch, step, score });
+        }
         ControlFlow::Continue(())
     })?;
     let parameters = trainer.into_state().into_result();

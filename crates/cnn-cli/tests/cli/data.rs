@@ -82,7 +82,7 @@ fn a_set_is_chosen_by_its_name() {
     write_named_set(&folder.path().join("data/fashion-mnist"));
     let expected = "fashion-mnist in data/fashion-mnist: 3 training images, 3 test images";
     assert_eq!(source(&folder, "--dataset fashion-mnist", Some("elsewhere")), expected);
-    cnn(&folder, "eval tutorial.safetensors --dataset fashion-mnist --limit 5").expect_success();
+    cnn(&folder, "eval runs/tutorial-1 --dataset fashion-mnist --limit 5").expect_success();
     let info = cnn(&folder, "data info --dataset fashion-mnist").expect_success();
     for part in [
         "\n60000 training images of 28×28×1, mean 0.0000, standard deviation 0.0000\n  data/fashion-mnist/train-images-idx3-ubyte: 47040016 bytes\n",
@@ -174,9 +174,9 @@ fn eval_needs_the_test_images_alone() {
     let set = folder.path().join("set");
     write_set(&set, 28);
     fs::remove_file(set.join(TRAIN_IMAGES)).unwrap();
-    let output = cnn(&folder, "eval tutorial.safetensors --data-dir set").expect_success();
+    let output = cnn(&folder, "eval runs/tutorial-1 --data-dir set").expect_success();
     assert!(output.contains("of 2 images)"), "{output}");
     write_set(&set, 20);
-    cnn(&folder, "eval tutorial.safetensors --data-dir set").expect_failure(&["set", "28×28×1", "20×20×1"]);
-    cnn(&folder, "eval tutorial.safetensors --data-dir no").expect_failure(&["no", TEST_IMAGES]);
+    cnn(&folder, "eval runs/tutorial-1 --data-dir set").expect_failure(&["set", "28×28×1", "20×20×1"]);
+    cnn(&folder, "eval runs/tutorial-1 --data-dir no").expect_failure(&["no", TEST_IMAGES]);
 }

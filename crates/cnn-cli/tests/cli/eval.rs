@@ -48,7 +48,7 @@ fn files_that_are_no_models() {
     }
     cnn(&folder, "eval nowhere").expect_failure(&["nowhere: No such file"]);
     fs::create_dir(path("directory")).unwrap();
-    cnn(&folder, "eval directory").expect_failure(&["directory: "]);
+    cnn(&folder, "eval directory").expect_failure(&["directory/model.safetensors: "]);
     cnn(&folder, "eval good").expect_success();
 }
 

@@ -12,12 +12,18 @@ use std::process::Command;
 
 /// What a run prints in a terminal of so many columns.
 fn watched(columns: u16, variables: &[(&str, &str)], arguments: &str) -> String {
+    resized(&[columns], variables, arguments)
+}
+
+/// What a run prints in a terminal that changes its width while it runs.
+fn resized(columns: &[u16], variables: &[(&str, &str)], arguments: &str) -> String {
+    let size = |columns| Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
     let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&controller).unwrap();
     unlockpt(&controller).unwrap();
     let name = ptsname(&controller, Vec::new()).unwrap();
     let terminal = File::options().read(true).write(true).open(OsStr::from_bytes(name.to_bytes())).unwrap();
-    tcsetwinsize(&terminal, Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
+    tcsetwinsize(&terminal, size(columns[0])).unwrap();
 
     let folder = folder();
     let mut command = Command::new(env!("CARGO_BIN_EXE_cnn"));
@@ -29,8 +35,15 @@ fn watched(columns: u16, variables: &[(&str, &str)], arguments: &str) -> String 
     // The command holds the test's end of the terminal, which would keep it open.
     drop(command);
     let mut output = Vec::new();
+    let mut controller = File::from(controller);
+    for &columns in &columns[1..] {
+        let mut part = [0; 1000];
+        let length = controller.read(&mut part).unwrap();
+        output.extend_from_slice(&part[..length]);
+        tcsetwinsize(&controller, size(columns)).unwrap();
+    }
     // Where nobody writes to the terminal any more, Linux calls that an error.
-    let _ = File::from(controller).read_to_end(&mut output);
+    let _ = controller.read_to_end(&mut output);
     assert!(child.wait().unwrap().success());
     String::from_utf8(output).unwrap().replace("\r\n", "\n")
 }
@@ -78,4 +91,101 @@ fn counts_have_bars() {
     assert!(watched(80, &[], "data info").contains('█'));
     let piped = cnn(&folder(), "data info").expect_success();
     assert!(piped.contains('#') && !piped.contains('█') && !piped.contains('\x1b'), "{piped}");
+}
+
+/// Enough steps for some drawings, whatever the machine: one is made every tenth of a second.
+const LONG: &str = "train --preset lenet --epochs 4 --run r";
+
+/// Bars, redrawn in place, and the lines that stay once each; nothing of the bars at the end.
+#[test]
+fn training_is_seen_live() {
+    let output = watched(160, &[], LONG);
+    assert!(output.contains("images/s, ") && output.contains('━'), "{output:?}");
+    for epoch in 1..=4 {
+        assert_eq!(output.matches(&format!("Epoch {epoch}: loss ")).count(), 1, "{output:?}");
+    }
+    let screen = screen(&output, 160);
+    assert!(!screen.contains('━') && !screen.contains("images/s"), "{screen}");
+    assert!(screen.contains("Test Accuracy: ") && screen.contains("Network: lenet"), "{screen}");
+
+    let piped = cnn(&folder(), LONG).expect_success();
+    assert!(!piped.contains(['\x1b', '\r', '━']), "{piped:?}");
+    let seconds = |text: &str| text.lines().filter(|line| !line.starts_with("Epoch ")).count();
+    assert_eq!(seconds(&piped), seconds(&screen), "{screen}");
+}
+
+#[test]
+fn without_colours_the_bars_are_plain() {
+    let colours = |output: &str| output.contains("\x1b[36m") || output.contains("\x1b[2m");
+    assert!(colours(&watched(100, &[], LONG)));
+    assert!(!colours(&watched(100, &[("NO_COLOR", "1")], LONG)));
+    // A terminal that can do nothing but print gets lines.
+    assert!(!watched(100, &[("TERM", "dumb")], LONG).contains('\x1b'));
+}
+
+/// In a narrow terminal the bars stay on their lines, too: nothing of them is left behind.
+#[test]
+fn bars_in_a_narrow_terminal() {
+    for columns in [59, 30, 10] {
+        let output = watched(columns, &[], LONG);
+        assert!(output.contains("epoch 1/4 ") && !output.contains('━'), "{output:?}");
+        let screen = screen(&output, columns.into()).replace('\n', "");
+        assert!(!screen.contains("epoch 1/4") && screen.contains("Accuracy: "), "{columns}: {screen}");
+    }
+    let output = resized(&[100, 40, 80], &[], LONG);
+    assert!(output.contains("Test Accuracy: "), "{output:?}");
+}
+
+/// What is left on a terminal of so many columns when all of this was printed: a small part of what a terminal does.
+fn screen(output: &str, columns: usize) -> String {
+    let mut rows: Vec<Vec<char>> = vec![Vec::new()];
+    let (mut row, mut column) = (0, 0);
+    let mut characters = output.chars().peekable();
+    while let Some(character) = characters.next() {
+        match character {
+            '\n' => {
+                row += 1;
+                column = 0;
+                rows.resize(rows.len().max(row + 1), Vec::new());
+            }
+            '\r' => column = 0,
+            '\x1b' => {
+                assert_eq!(characters.next(), Some('['));
+                let mut number = String::new();
+                while let Some(&digit) = characters.peek() {
+                    if !digit.is_ascii_digit() && !matches!(digit, ';' | '?') {
+                        break;
+                    }
+                    number.push(digit);
+                    characters.next();
+                }
+                let count = number.parse().unwrap_or(1);
+                match characters.next().unwrap() {
+                    'A' => row -= count.min(row),
+                    'B' => {
+                        row += count;
+                        rows.resize(rows.len().max(row + 1), Vec::new());
+                    }
+                    'K' if number == "2" => rows[row].clear(),
+                    'K' => rows[row].truncate(column),
+                    'J' => rows.truncate(row + 1),
+                    'm' | 'h' | 'l' => {}
+                    other => panic!("an escape sequence that is not known: {number}{other}"),
+                }
+            }
+            character => {
+                if column == columns {
+                    row += 1;
+                    column = 0;
+                    rows.resize(rows.len().max(row + 1), Vec::new());
+                }
+                let line = &mut rows[row];
+                line.resize(line.len().max(column + 1), ' ');
+                line[column] = character;
+                column += 1;
+            }
+        }
+    }
+    let lines = rows.iter().map(|row| row.iter().collect::<String>().trim_end().to_owned() + "\n");
+    lines.collect::<String>().trim_end().to_owned() + "\n"
 }

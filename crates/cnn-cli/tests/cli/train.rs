@@ -59,18 +59,22 @@ fn json_has_an_object_a_line_and_the_same_figures_as_text() {
         &[
             "event",
             "preset",
+            "network",
             "data",
             "images",
+            "validation",
+            "validation_images",
             "test_images",
             "parameters",
             "seed",
             "threads",
             "kernels",
             "epochs",
+            "epochs_done",
             "batch_size",
             "learning_rate",
-            "ties",
             "average",
+            "run",
         ],
     );
     for epoch in [first, second] {
@@ -83,7 +87,9 @@ fn json_has_an_object_a_line_and_the_same_figures_as_text() {
                 "train_accuracy",
                 "validation_loss",
                 "validation_accuracy",
+                "learning_rate",
                 "seconds",
+                "images_per_second",
             ],
         );
     }
@@ -94,7 +100,7 @@ fn json_has_an_object_a_line_and_the_same_figures_as_text() {
     let names: Vec<_> = lines.iter().map(|line| value(line)["event"].as_str().unwrap().to_owned()).collect();
     assert_eq!(names, ["start", "epoch", "epoch", "saved", "test"]);
     let start = value(start);
-    assert_eq!((&start["preset"], &start["ties"]), (&"keras".into(), &"first".into()));
+    assert_eq!((&start["preset"], &start["run"]), (&"keras".into(), &"runs/keras-1".into()));
     assert_eq!(
         (&start["seed"], &start["threads"], &start["learning_rate"]),
         (&3.into(), &2.into(), &0.05.into())
@@ -102,7 +108,7 @@ fn json_has_an_object_a_line_and_the_same_figures_as_text() {
     assert_eq!((&start["images"], &start["test_images"]), (&70.into(), &70.into()));
     // 8 filters of 3×3, and 13·13·8 inputs and a bias for each of 10 digits.
     assert_eq!(start["parameters"], 8 * 9 + (13 * 13 * 8 + 1) * 10);
-    assert_eq!(value(saved)["model"], "keras.safetensors");
+    assert_eq!(value(saved)["model"], "runs/keras-1/model.safetensors");
 
     let text = cnn(&folder, &format!("train {arguments} --progress plain")).expect_success();
     for (number, line) in [(1, first), (2, second)] {
@@ -126,7 +132,7 @@ fn json_has_an_object_a_line_and_the_same_figures_as_text() {
     let expected = format!("Test Loss: {loss:.4}\nTest Accuracy: {:.2}% (", 100.0 * accuracy);
     assert!(text.contains(&expected), "no {expected:?} in {text}");
 
-    let eval = cnn(&folder, "eval keras.safetensors --limit 70 --progress json").expect_success();
+    let eval = cnn(&folder, "eval runs/keras-1 --limit 70 --progress json").expect_success();
     assert_eq!(eval, format!("{test_line}\n"));
 }
 
@@ -192,11 +198,11 @@ fn a_model_that_could_not_be_saved() {
 #[test]
 fn a_training_that_diverges_leaves_the_old_model() {
     let folder = folder();
-    fs::write(folder.path().join("tutorial.safetensors"), "an older model").unwrap();
-    cnn(&folder, "train --limit 10 --learning-rate 1e30")
+    fs::write(folder.path().join("m.safetensors"), "an older model").unwrap();
+    cnn(&folder, "train --limit 10 --learning-rate 1e30 --run r --out m.safetensors")
         .expect_failure(&["diverged in epoch 1", "a smaller one"]);
-    assert_eq!(fs::read(folder.path().join("tutorial.safetensors")).unwrap(), b"an older model");
-    assert_eq!(names(folder.path()), ["tutorial.safetensors"]);
+    assert_eq!(fs::read(folder.path().join("m.safetensors")).unwrap(), b"an older model");
+    assert_eq!(names(&folder.path().join("r")), ["config.toml", "metrics.jsonl"]);
 }
 
 /// Nobody reads: no words about it, and the model is saved as was asked for.
@@ -215,8 +221,9 @@ fn a_closed_pipe_ends_quietly() {
         drop(child.stdout.take());
         let output = child.wait_with_output().unwrap();
         assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]), "{arguments}");
-        assert_eq!(names(folder.path()), ["tutorial.safetensors"]);
-        fs::remove_file(folder.path().join("tutorial.safetensors")).unwrap();
+        let run = folder.path().join("runs/tutorial-1");
+        assert!(run.join("model.safetensors").is_file());
+        fs::remove_dir_all(run).unwrap();
     }
 }
 
@@ -236,5 +243,5 @@ fn a_full_disk_is_told_after_the_model_is_saved() {
     assert_eq!(output.status.code(), Some(1));
     let error = String::from_utf8(output.stderr).unwrap();
     assert!(error.starts_with("error: standard output: ") && error.lines().count() == 1, "{error}");
-    assert_eq!(names(folder.path()), ["m.safetensors"]);
+    assert_eq!(names(folder.path()), ["m.safetensors", "runs"]);
 }

@@ -1,0 +1,35 @@
+//! `cnn presets`: what `cnn train` knows.
+
+use crate::args;
+use crate::console::Console;
+use crate::recipe::Recipe;
+use anyhow::Result;
+use layers::Network;
+
+pub fn run(args: args::Presets) -> Result<()> {
+    let mut console = Console::default();
+    match args.name.and_then(|name| Recipe::preset_text(&name)) {
+        Some(text) => console.line(text.trim_end()),
+        None => {
+            for recipe in Recipe::presets() {
+                lines(&recipe)?.iter().for_each(|line| console.line(line));
+            }
+        }
+    }
+    console.finish()
+}
+
+/// A preset for people: its name and sentence, and what there is to know.
+fn lines(recipe: &Recipe) -> Result<[String; 5]> {
+    let Recipe { name, about, measured, network, training, .. } = recipe;
+    let summary = Network::new(network)?.summary();
+    let parameters: usize = summary.rows.iter().map(|row| row.parameters).sum();
+    let multiply_adds: u64 = summary.rows.iter().map(|row| row.multiply_adds).sum();
+    Ok([
+        format!("{name}: {about}"),
+        format!("    {network}"),
+        format!("    {parameters} parameters, {multiply_adds} multiply-adds an image"),
+        format!("    epochs {}, batch size {}", training.epochs, training.batch_size),
+        format!("    {measured}"),
+    ])
+}

@@ -1,0 +1,116 @@
+use super::{Epoch, Reporter, Start, Step, sum};
+use crate::console::Console;
+use layers::{Average, Score};
+use std::fmt::Display;
+use std::path::Path;
+
+/// Steps that a line of the tutorial looks back on.
+pub const WINDOW: usize = 100;
+
+/// Lines to read.
+pub struct Plain {
+    console: Console,
+    /// Steps between two lines about them, and what was seen since the last.
+    windows: Option<(usize, Score)>,
+}
+
+impl Plain {
+    /// With a line every so many steps, or one an epoch.
+    pub fn new(report_every: Option<usize>) -> Self {
+        Self { console: Console::default(), windows: report_every.map(|every| (every, Score::default())) }
+    }
+
+    /// The tutorial's line about the last steps.
+    pub fn window(&mut self, step: usize, window: Score) {
+        let (steps, loss, accuracy) = (window.images, window.loss(), 100.0 * window.accuracy());
+        self.console.line(format_args!(
+            "[Step {step}] Past {steps} steps: Average Loss {loss:.3} | Accuracy: {accuracy:.0}%"
+        ));
+    }
+}
+
+impl Reporter for Plain {
+    fn say(&mut self, sentence: &str) {
+        self.console.line(sentence);
+    }
+
+    fn start(&mut self, start: &Start) {
+        start.lines().iter().for_each(|line| self.console.line(line));
+    }
+
+    fn step(&mut self, Step { epoch, step, score }: Step) {
+        let Some((every, window)) = &mut self.windows else { return };
+        if step == 1 {
+            *window = Score::default();
+            self.console.line(format_args!("--- Epoch {epoch} ---"));
+        }
+        *window = sum(*window, score);
+        if step.is_multiple_of(*every) {
+            let window = std::mem::take(window);
+            self.window(step, window);
+        }
+    }
+
+    fn epoch(&mut self, epoch: &Epoch) {
+        self.console.line(epoch);
+    }
+
+    fn saved(&mut self, model: &Path) {
+        self.console.line(format_args!("Saved the model as {}", model.display()));
+    }
+
+    fn test(&mut self, score: Score) {
+        let (correct, images) = (score.correct, score.images);
+        self.console.line("--- Testing the CNN ---");
+        self.console.line(format_args!("Test Loss: {:.4}", score.loss()));
+        self.console.line(format_args!(
+            "Test Accuracy: {:.2}% ({correct} of {images} images)",
+            100.0 * score.accuracy()
+        ));
+    }
+
+    fn finish(&mut self) -> anyhow::Result<()> {
+        self.console.finish()
+    }
+}
+
+impl Start {
+    /// The same for people.
+    pub fn lines(&self) -> Vec<String> {
+        let Self { preset, network, parameters, data, images, validation, validation_images, .. } = self;
+        let Self { test_images, epochs, epochs_done, batch_size, learning_rate, seed, .. } = self;
+        let Self { kernels, threads, average, run, .. } = self;
+        let mut lines = vec![
+            format!("Network: {preset}, {parameters} parameters: {network}"),
+            format!("Data: {data}: {images} training images, {test_images} test images"),
+            format!(
+                "Training: epochs {epochs}, batch size {batch_size}, learning rate {learning_rate}, seed {seed}"
+            ),
+        ];
+        lines.extend(match validation.as_str() {
+            "none" => None,
+            "test" => Some("Judged after each epoch: the test images".into()),
+            _ => Some(format!("Judged after each epoch: {validation_images} other images")),
+        });
+        lines.extend(average.map(|Average { keep, every }| {
+            format!(
+                "Judged and saved: a running average of the parameters, {keep} of it kept every {every} steps"
+            )
+        }));
+        lines.push(format!("Kernels: {kernels}, threads: {threads}. Folder: {run}"));
+        lines.extend((*epochs_done > 0).then(|| format!("Going on after epoch {epochs_done}")));
+        lines
+    }
+}
+
+impl Display for Epoch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { epoch, train_loss, train_accuracy, validation_loss, validation_accuracy, seconds, .. } =
+            self;
+        write!(f, "Epoch {epoch}: loss {train_loss:.4}, accuracy {:.2}%", 100.0 * train_accuracy)?;
+        if let (Some(loss), Some(accuracy)) = (validation_loss, validation_accuracy) {
+            write!(f, " | validation loss {loss:.4}, accuracy {:.2}%", 100.0 * accuracy)?;
+        }
+        write!(f, " | {seconds:.2} s")
+    }
+}
