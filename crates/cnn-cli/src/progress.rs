@@ -98,11 +98,3 @@ fn quiet(mode: Mode, report_every: Option<usize>) -> Box<dyn Reporter> {
 struct Silent;
 
 impl Reporter for Silent {}
-
-fn sum(a: Score, b: Score) -> Score {
-    Score {
-        images: a.images + b.images,
-        total_loss: a.total_loss + b.total_loss,
-        correct: a.correct + b.correct,
-    }
-}

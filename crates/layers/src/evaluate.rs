@@ -3,6 +3,7 @@
 use crate::samples::{Batch, check_samples};
 use crate::{Activations, Network, Parameters, Result, Samples, Step};
 use serde::{Deserialize, Serialize};
+use std::ops::{Add, Sub};
 
 /// Loss and accuracy over a number of samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -27,10 +28,36 @@ impl Score {
     }
 
     /// Counts a batch in.
-    pub fn add(&mut self, images: usize, step: Step) {
+    pub fn count(&mut self, images: usize, step: Step) {
         self.images += images;
         self.total_loss += f64::from(step.loss) * images as f64;
         self.correct += step.correct;
+    }
+}
+
+impl Add for Score {
+    type Output = Self;
+
+    /// Both together.
+    fn add(self, other: Self) -> Self {
+        Self {
+            images: self.images + other.images,
+            total_loss: self.total_loss + other.total_loss,
+            correct: self.correct + other.correct,
+        }
+    }
+}
+
+impl Sub for Score {
+    type Output = Self;
+
+    /// What was seen since an earlier score of the same samples.
+    fn sub(self, earlier: Self) -> Self {
+        Self {
+            images: self.images - earlier.images,
+            total_loss: self.total_loss - earlier.total_loss,
+            correct: self.correct - earlier.correct,
+        }
     }
 }
 
@@ -71,7 +98,7 @@ pub(crate) fn judge_all(
     let indices: Vec<usize> = (0..samples.len()).collect();
     for indices in indices.chunks(activations.capacity()) {
         let (x, labels) = batch.gather(samples, indices);
-        score.add(indices.len(), network.judge(parameters, x, labels, activations)?);
+        score.count(indices.len(), network.judge(parameters, x, labels, activations)?);
         on_batch(score);
     }
     Ok(score)

@@ -364,8 +364,8 @@ impl<'a> Trainer<'a> {
         }
 
         let mut score = Score::default();
-        score.add(samples.len(), step);
-        state.progress.score.add(samples.len(), step);
+        score.count(samples.len(), step);
+        state.progress.score.count(samples.len(), step);
         state.progress.steps += 1;
         self.seconds += started.elapsed().as_secs_f64();
         Ok(Event::Step { epoch: epochs + 1, step: steps + 1, score, learning_rate })

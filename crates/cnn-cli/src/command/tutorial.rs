@@ -39,7 +39,7 @@ pub fn run(args: args::Tutorial, kernels: Kernels) -> Result<()> {
     let state = TrainState::new(&config, network.initial_parameters(config.seed))?;
     let mut before = Score::default();
     let score = evaluate(&network, state.current(), &test, WINDOW, |seen| {
-        plain.window(seen.images, difference(seen, before));
+        plain.window(seen.images, seen - before);
         before = seen;
     })?;
     plain.say(&format!(
@@ -73,13 +73,4 @@ What to try next, from the project's folder:
         out.display()
     ));
     plain.finish()
-}
-
-/// What was seen since.
-fn difference(now: Score, before: Score) -> Score {
-    Score {
-        images: now.images - before.images,
-        total_loss: now.total_loss - before.total_loss,
-        correct: now.correct - before.correct,
-    }
 }

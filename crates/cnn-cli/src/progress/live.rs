@@ -1,4 +1,4 @@
-use super::{Epoch, Plain, Reporter, Start, Step, sum};
+use super::{Epoch, Plain, Reporter, Start, Step};
 use crate::console::{has_color, width};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use layers::Score;
@@ -113,7 +113,7 @@ impl Reporter for Live {
         if step == 1 {
             self.seen = Score::default();
         }
-        self.seen = sum(self.seen, score);
+        self.seen = self.seen + score;
         self.all_seen += score.images;
         if self.drawn.is_none_or(|(at, _)| at.elapsed() >= REDRAW) {
             self.draw(epoch);

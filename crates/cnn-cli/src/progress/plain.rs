@@ -1,4 +1,4 @@
-use super::{Epoch, Reporter, Start, Step, sum};
+use super::{Epoch, Reporter, Start, Step};
 use crate::console::Console;
 use layers::{Average, Score};
 use std::fmt::Display;
@@ -44,7 +44,7 @@ impl Reporter for Plain {
             *window = Score::default();
             self.console.line(format_args!("--- Epoch {epoch} ---"));
         }
-        *window = sum(*window, score);
+        *window = *window + score;
         if step.is_multiple_of(*every) {
             let window = std::mem::take(window);
             self.window(step, window);
