@@ -97,7 +97,8 @@ impl<'a> Subset<'a> {
         }
     }
 
-    /// Two sets: one to train on and one to validate with, which has `share` of each class, drawn under `seed`.
+    /// Two sets: one to train on and one to validate with, which has `share` of each class, drawn under `seed`. Of a class
+    /// with two samples or more, each gets at least one.
     ///
     /// # Errors
     /// A share that is not between 0 and 1.
@@ -116,7 +117,8 @@ impl<'a> Subset<'a> {
         let (mut train, mut validation) = (Vec::new(), Vec::new());
         for (class, mut indices) in by_class.into_iter().enumerate() {
             indices.shuffle(&mut stream(seed, Purpose::Split { class }));
-            let count = (indices.len() as f64 * share).round() as usize;
+            let most = indices.len().saturating_sub(1);
+            let count = ((indices.len() as f64 * share).round() as usize).clamp(1.min(most), most);
             validation.extend(indices.drain(..count));
             train.append(&mut indices);
         }

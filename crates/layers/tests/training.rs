@@ -188,6 +188,14 @@ fn a_split_has_each_class_in_both_parts() {
             .collect::<Vec<_>>()
     };
     assert_ne!(first(&train), first(&other));
+
+    // Shares that round to nothing or to all.
+    let few = [0, 0, 0, 1, 2, 2];
+    let samples = Images::new(x.slice(layers::ndarray::s![..6, .., .., ..]), &few).unwrap();
+    for (share, expected) in [(0.01, [[2, 1, 1], [1, 0, 1]]), (0.99, [[1, 1, 1], [2, 0, 1]])] {
+        let (train, validation) = Subset::split(&samples, share, 7).unwrap();
+        assert_eq!([counts(&train), counts(&validation)], expected, "{share}");
+    }
 }
 
 /// A training step is its parts: the gradients, the optimiser and the statistics, up to rounding.
