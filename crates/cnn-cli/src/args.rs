@@ -67,7 +67,7 @@ impl Default for Command {
 }
 
 /// Which images.
-#[derive(clap::Args)]
+#[derive(clap::Args, Clone)]
 pub struct Data {
     /// A set by its name, in the folder where `cargo xtask fetch-data NAME` puts it or in --data-dir
     #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(Set::ALL.map(Set::name)).try_map(set))]

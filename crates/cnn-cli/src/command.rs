@@ -12,4 +12,4 @@ pub mod tutorial;
 
 /// Images that are judged at once. It is one number for all commands, so that the same model and images get the
 /// same figures to the last bit.
-const JUDGE_BATCH: usize = 64;
+pub const JUDGE_BATCH: usize = 64;

@@ -9,9 +9,12 @@ mod command;
 mod console;
 mod data;
 mod interrupt;
+mod judge;
 mod output;
+mod plot;
 mod progress;
 mod recipe;
+mod report;
 mod run;
 
 use anyhow::Context;

@@ -8,6 +8,7 @@ pub use plain::{Plain, WINDOW};
 
 use crate::args::Mode;
 use crate::console::is_watched;
+use crate::judge::{Comparison, Judgement};
 use layers::{Average, Score};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -67,7 +68,10 @@ pub trait Reporter: Send {
     fn step(&mut self, _step: Step) {}
     fn epoch(&mut self, _epoch: &Epoch) {}
     fn saved(&mut self, _model: &Path) {}
-    fn test(&mut self, _score: Score) {}
+    fn test(&mut self, _judgement: &Judgement) {}
+    /// The same with all that is known of the classes.
+    fn test_in_detail(&mut self, _judgement: &Judgement) {}
+    fn compared(&mut self, _models: [&Path; 2], _judgements: [&Judgement; 2], _comparison: &Comparison) {}
     /// What went wrong with saying it.
     fn finish(&mut self) -> anyhow::Result<()> {
         Ok(())

@@ -107,21 +107,37 @@ impl Run {
         output::write(&self.config(), recipe.to_toml().as_bytes())
     }
 
-    /// The file of what happened in each epoch, and what it has of the first `epochs`. What stands behind them is
-    /// removed: it is about to happen again.
-    pub fn open_metrics(&self, epochs: usize) -> Result<(Metrics, Vec<Epoch>)> {
+    /// Writes one of the run's plots, and gives it back.
+    pub fn write_plot(&self, name: &str, svg: String) -> Result<String> {
+        output::write(&self.folder.join(name).with_extension("svg"), svg.as_bytes())?;
+        Ok(svg)
+    }
+
+    /// What happened in the first `epochs` epochs.
+    pub fn epochs(&self, epochs: usize) -> Result<Vec<Epoch>> {
+        let text = self.lines(epochs)?;
+        let epochs = text.lines().map(serde_json::from_str).collect::<Result<_, _>>();
+        epochs.with_context(|| format!("{} holds no epochs", self.metrics().display()))
+    }
+
+    fn lines(&self, epochs: usize) -> Result<String> {
         let path = self.metrics();
-        let text = match fs::read_to_string(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
-            read => read.with_context(|| format!("cannot read {}", path.display()))?,
-        };
-        let kept: String = text.split_inclusive('\n').take(epochs).collect();
-        output::write(&path, kept.as_bytes())?;
-        let epochs = kept.lines().map(serde_json::from_str).collect::<Result<_, _>>();
-        let epochs = epochs.with_context(|| format!("{} holds no epochs", path.display()))?;
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(text.split_inclusive('\n').take(epochs).collect()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
+            Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+        }
+    }
+
+    /// The file of what happened in each epoch, to write on behind the first `epochs`. What stands behind them is removed:
+    /// it is about to happen again.
+    pub fn open_metrics(&self, epochs: usize) -> Result<Metrics> {
+        self.epochs(epochs)?;
+        let path = self.metrics();
+        output::write(&path, self.lines(epochs)?.as_bytes())?;
         let file = File::options().append(true).open(&path);
         let file = file.with_context(|| format!("cannot write {}", path.display()))?;
-        Ok((Metrics { path, file }, epochs))
+        Ok(Metrics { path, file })
     }
 }
 

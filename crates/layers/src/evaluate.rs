@@ -1,6 +1,6 @@
 //! Judging a network by a set of samples.
 
-use crate::samples::{Batch, check_samples};
+use crate::samples::Batch;
 use crate::{Activations, Network, Parameters, Result, Samples, Step};
 use serde::{Deserialize, Serialize};
 use std::ops::{Add, Sub};
@@ -72,7 +72,7 @@ pub fn evaluate(
     batch_size: usize,
     on_batch: impl FnMut(Score),
 ) -> Result<Score> {
-    check_samples(network, samples)?;
+    network.check_samples(samples)?;
     let batch_size = batch_size.min(samples.len());
     let mut activations = network.activations(batch_size)?;
     judge_all(

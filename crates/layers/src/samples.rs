@@ -150,19 +150,24 @@ impl Samples for Subset<'_> {
     }
 }
 
-/// Fails where the samples do not fit the network.
-pub(crate) fn check_samples(network: &Network, samples: &dyn Samples) -> Result<()> {
-    let (expected, found) = (network.spec().input, samples.shape());
-    if found != expected {
-        return Err(Error::Images { expected: Shape::Map(expected), found: Shape::Map(found) });
-    }
-    if samples.is_empty() {
-        return Err(Error::NoSamples);
-    }
-    let classes = network.classes()?;
-    match (0..samples.len()).find(|&index| samples.label(index) >= classes) {
-        Some(index) => Err(Error::Label { index, classes, found: samples.label(index) }),
-        None => Ok(()),
+impl Network {
+    /// Fails where samples do not fit the network.
+    ///
+    /// # Errors
+    /// Images of another shape than the input, no samples, a label that is no class, an output that is no row of logits.
+    pub fn check_samples(&self, samples: &dyn Samples) -> Result<()> {
+        let (expected, found) = (self.spec().input, samples.shape());
+        if found != expected {
+            return Err(Error::Images { expected: Shape::Map(expected), found: Shape::Map(found) });
+        }
+        if samples.is_empty() {
+            return Err(Error::NoSamples);
+        }
+        let classes = self.classes()?;
+        match (0..samples.len()).find(|&index| samples.label(index) >= classes) {
+            Some(index) => Err(Error::Label { index, classes, found: samples.label(index) }),
+            None => Ok(()),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::evaluate::judge_all;
 use crate::layer::Draw;
 use crate::random::{Purpose, stream};
-use crate::samples::{Batch, check_samples};
+use crate::samples::Batch;
 use crate::{
     Augmentation, Checkpoint, Error, Loss, Moments, Network, Normalization, Optimizer, Parameters, Result,
     Samples, Schedule, Score, Sgd, Update, Workspace,
@@ -234,7 +234,7 @@ impl<'a> Trainer<'a> {
         config.check(network)?;
         state.check(network, &config)?;
         for samples in [Some(train), validation].into_iter().flatten() {
-            check_samples(network, samples)?;
+            network.check_samples(samples)?;
         }
         if config.patience.is_some() && validation.is_none() {
             return Err(Error::NoValidation);

@@ -39,6 +39,11 @@ impl Activations {
     pub fn capacity(&self) -> usize {
         self.capacity
     }
+
+    /// The output of the last forward pass, sample after sample.
+    pub fn output(&self) -> &[f32] {
+        &self.y
+    }
 }
 
 impl Workspace {
@@ -58,9 +63,9 @@ impl Workspace {
         &self.dx
     }
 
-    /// The output of the last forward pass, sample after sample.
+    /// [`Activations::output`].
     pub fn output(&self) -> &[f32] {
-        &self.activations.y
+        self.activations.output()
     }
 }
 

@@ -1,17 +1,19 @@
 //! `cnn train`: a recipe and flags become a job, and the job runs.
 
-use super::JUDGE_BATCH;
 use crate::args::{self, Mode};
 use crate::data::{Normalized, Origin, Source};
 use crate::interrupt::{self, Interrupted};
+use crate::judge::Judgement;
 use crate::output;
+use crate::plot::{Series, confusion, curves};
 use crate::progress::{Epoch, Reporter, Start, Step, training};
 use crate::recipe::{self, Recipe, Validation};
+use crate::report::Report;
 use crate::run::Run;
 use anyhow::{Context, Result};
 use layers::{
     Checkpoint, Error, Event, Kernels, Model, Network, Normalization, Parameters, Samples, Subset,
-    TrainConfig, TrainState, Trainer, evaluate,
+    TrainConfig, TrainState, Trainer,
 };
 use mnist_io::Split;
 use std::ops::ControlFlow;
@@ -188,9 +190,69 @@ impl Job {
             model.save(&path)?;
             reporter.saved(&path);
         }
-        reporter.test(evaluate(&model.network, &model.parameters, &test, JUDGE_BATCH, |_| ())?);
+        let judgement = Judgement::new(&model.network, &model.parameters, &model.class_names, &test)?;
+        reporter.test(&judgement);
+        write_report(&run, &recipe, &source, &model, &judgement, &test)?;
+        reporter.say(&format!("Report: {}", run.report().display()));
         reporter.finish()
     }
+}
+
+/// Draws the run's plots and writes its report.
+fn write_report(
+    run: &Run,
+    recipe: &Recipe,
+    source: &Source,
+    model: &Model,
+    judgement: &Judgement,
+    images: &Normalized,
+) -> Result<()> {
+    let epochs = run.epochs(recipe.training.epochs)?;
+    let series = |name, of: fn(&Epoch) -> Option<f64>| {
+        let points = epochs.iter().filter_map(|epoch| Some((epoch.epoch as f64, of(epoch)?))).collect();
+        Series { name, points }
+    };
+    let loss = [
+        series("training", |epoch| Some(epoch.train_loss)),
+        series("validation", |epoch| epoch.validation_loss),
+    ];
+    let accuracy = [
+        series("training", |epoch| Some(100.0 * epoch.train_accuracy)),
+        series("validation", |epoch| epoch.validation_accuracy.map(|share| 100.0 * share)),
+    ];
+    let plots = vec![
+        ("The mean loss of each epoch", run.write_plot("loss", curves("loss", &loss)?)?),
+        ("The accuracy of each epoch", run.write_plot("accuracy", curves("accuracy in %", &accuracy)?)?),
+    ];
+    run.write_plot("confusion", confusion(&judgement.confusion(), &judgement.names))?;
+    let seconds: f64 = epochs.iter().map(|epoch| epoch.seconds).sum();
+    let speed = epochs.iter().map(|epoch| epoch.images_per_second).sum::<f64>() / epochs.len().max(1) as f64;
+    let report = Report {
+        title: format!("{} on {source}", recipe.name),
+        facts: vec![
+            ("Recipe", format!("{}: {}", recipe.name, recipe.about)),
+            ("Data", source.to_string()),
+            ("Network", recipe.network.to_string()),
+            ("Seed", recipe.training.seed.to_string()),
+            ("Training", format!("{seconds:.2} s in {} epochs, {speed:.0} images a second", epochs.len())),
+            (
+                "Program",
+                format!(
+                    "cnn {}, kernels {}, threads {}",
+                    env!("CARGO_PKG_VERSION"),
+                    model.network.kernels(),
+                    rayon::current_num_threads()
+                ),
+            ),
+        ],
+        plots,
+        judgement,
+        images,
+        summary: model.network.summary().to_string(),
+        pictures: Vec::new(),
+        config: Some(recipe.to_toml()),
+    };
+    output::write(&run.report(), report.to_html()?.as_bytes())
 }
 
 /// What training is done with.
@@ -211,7 +273,7 @@ impl Setup<'_> {
     /// Trains to the end, and gives what was learned.
     fn train(&self, mut trainer: Trainer<'_>, reporter: &mut dyn Reporter) -> Result<Parameters> {
         let Self { network, normalization, class_names, .. } = *self;
-        let (mut metrics, _) = self.run.open_metrics(trainer.state().progress.epochs)?;
+        let mut metrics = self.run.open_metrics(trainer.state().progress.epochs)?;
         let checkpoint = self.run.checkpoint();
         let save = |trainer: &Trainer<'_>| {
             let (config, state) = (trainer.config(), trainer.state());

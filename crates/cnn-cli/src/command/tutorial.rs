@@ -1,8 +1,8 @@
 //! `cnn tutorial`: the network before training and after, on the bundled sample.
 
-use super::JUDGE_BATCH;
 use crate::args;
 use crate::data::{CENTERED, Normalized, Source};
+use crate::judge::Judgement;
 use crate::output;
 use crate::progress::{Plain, Reporter, Step, WINDOW};
 use crate::recipe::Recipe;
@@ -60,7 +60,7 @@ pub fn run(args: args::Tutorial, kernels: Kernels) -> Result<()> {
     let parameters = trainer.into_state().into_result();
     plain.say("");
     let model = Model { network, parameters, normalization: CENTERED, class_names: Vec::new() };
-    plain.test(evaluate(&model.network, &model.parameters, &test, JUDGE_BATCH, |_| ())?);
+    plain.test(&Judgement::new(&model.network, &model.parameters, &[], &test)?);
     model.save(&out)?;
     plain.say("");
     plain.saved(&out);

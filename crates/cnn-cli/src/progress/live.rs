@@ -1,5 +1,6 @@
 use super::{Epoch, Plain, Reporter, Start, Step};
 use crate::console::{has_color, width};
+use crate::judge::Judgement;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use layers::Score;
 use std::path::Path;
@@ -133,8 +134,8 @@ impl Reporter for Live {
         self.above(|plain| plain.saved(model));
     }
 
-    fn test(&mut self, score: Score) {
-        self.above(|plain| plain.test(score));
+    fn test(&mut self, judgement: &Judgement) {
+        self.above(|plain| plain.test(judgement));
     }
 
     fn finish(&mut self) -> anyhow::Result<()> {

@@ -1,5 +1,7 @@
 use super::{Epoch, Reporter, Start, Step};
+use crate::command::eval;
 use crate::console::Console;
+use crate::judge::{Comparison, Judgement};
 use layers::{Average, Score};
 use std::fmt::Display;
 use std::path::Path;
@@ -59,14 +61,41 @@ impl Reporter for Plain {
         self.console.line(format_args!("Saved the model as {}", model.display()));
     }
 
-    fn test(&mut self, score: Score) {
-        let (correct, images) = (score.correct, score.images);
+    fn test(&mut self, judgement: &Judgement) {
+        let score = judgement.score;
+        let [low, high] = judgement.interval();
         self.console.line("--- Testing the CNN ---");
         self.console.line(format_args!("Test Loss: {:.4}", score.loss()));
         self.console.line(format_args!(
-            "Test Accuracy: {:.2}% ({correct} of {images} images)",
-            100.0 * score.accuracy()
+            "Test Accuracy: {:.2}% ({} of {} images); 95% interval {:.2}% to {:.2}%",
+            100.0 * score.accuracy(),
+            score.correct,
+            score.images,
+            100.0 * low,
+            100.0 * high
         ));
+    }
+
+    fn test_in_detail(&mut self, judgement: &Judgement) {
+        self.test(judgement);
+        eval::lines(judgement).iter().for_each(|line| self.console.line(line));
+    }
+
+    fn compared(&mut self, [one, other]: [&Path; 2], judgements: [&Judgement; 2], comparison: &Comparison) {
+        let [one, other] = [one, other].map(Path::display);
+        let [accuracy, others] = judgements.map(|judgement| 100.0 * judgement.score.accuracy());
+        let p = comparison.p_value();
+        let Comparison { both_right, first_alone, second_alone, both_wrong } = comparison;
+        self.console.line(format_args!("\n{one}: {accuracy:.2}%, {other}: {others:.2}%"));
+        self.console.line(format_args!(
+            "Both right: {both_right}, only {one}: {first_alone}, only {other}: {second_alone}, both wrong: {both_wrong}"
+        ));
+        let verdict = match p < 0.05 {
+            true if first_alone > second_alone => format!("{one} is better"),
+            true => format!("{other} is better"),
+            false => "the difference may be chance".into(),
+        };
+        self.console.line(format_args!("McNemar's test: p = {p:.2e}: {verdict}"));
     }
 
     fn finish(&mut self) -> anyhow::Result<()> {

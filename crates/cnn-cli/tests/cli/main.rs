@@ -8,6 +8,7 @@ mod export;
 mod gradcheck;
 mod pictures;
 mod predict;
+mod report;
 mod runs;
 mod show;
 #[cfg(unix)]

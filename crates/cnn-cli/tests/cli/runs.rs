@@ -14,7 +14,19 @@ fn a_run_leaves_all_there_is_to_know() {
     cnn(&folder, QUIET).expect_success();
     assert_eq!(names(&folder.path().join("runs")), ["lenet-1", "lenet-2"]);
     let run = folder.path().join("runs/lenet-1");
-    assert_eq!(names(&run), ["config.toml", "last.ckpt", "metrics.jsonl", "model.safetensors"]);
+    let files = [
+        "accuracy.svg",
+        "confusion.svg",
+        "config.toml",
+        "last.ckpt",
+        "loss.svg",
+        "metrics.jsonl",
+        "model.safetensors",
+        "report.html",
+    ];
+    let mut files = files.to_vec();
+    files.sort_unstable();
+    assert_eq!(names(&run), files);
     let config: toml::Table = fs::read_to_string(run.join("config.toml")).unwrap().parse().unwrap();
     assert_eq!(config["limit"].as_integer(), Some(300));
     assert_eq!(config["training"]["epochs"].as_integer(), Some(3));

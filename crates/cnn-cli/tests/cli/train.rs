@@ -94,7 +94,7 @@ fn json_has_an_object_a_line_and_the_same_figures_as_text() {
         );
     }
     check_keys(saved, &["event", "model"]);
-    check_keys(test, &["event", "loss", "accuracy", "images"]);
+    check_keys(test, &["event", "loss", "accuracy", "accuracy_low", "accuracy_high", "images"]);
 
     let value = |line| serde_json::from_str::<Value>(line).unwrap();
     let names: Vec<_> = lines.iter().map(|line| value(line)["event"].as_str().unwrap().to_owned()).collect();
@@ -133,7 +133,7 @@ fn json_has_an_object_a_line_and_the_same_figures_as_text() {
     assert!(text.contains(&expected), "no {expected:?} in {text}");
 
     let eval = cnn(&folder, "eval runs/keras-1 --limit 70 --progress json").expect_success();
-    assert_eq!(eval, format!("{test_line}\n"));
+    assert!(eval.starts_with(test_line.strip_suffix('}').unwrap()), "{eval}");
 }
 
 /// The tutorial preset shows its windows; each starts at an epoch's first step.
