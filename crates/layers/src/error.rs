@@ -85,6 +85,14 @@ pub enum Error {
         /// The label.
         found: usize,
     },
+    /// A class that the network does not tell apart from others.
+    #[error("expected a class below {classes}, found {found}")]
+    Class {
+        /// The network's classes.
+        classes: usize,
+        /// The class that was asked for.
+        found: usize,
+    },
     /// A set without samples.
     #[error("expected at least 1 sample to train on or to judge by, found 0")]
     NoSamples,

@@ -63,6 +63,7 @@ mod shape;
 mod spec;
 mod summary;
 mod text;
+mod trace;
 mod trainer;
 pub mod weights;
 mod winograd;
@@ -85,6 +86,7 @@ pub use schedule::{Curve, Schedule};
 pub use shape::Shape;
 pub use spec::NetworkSpec;
 pub use summary::{Summary, SummaryRow};
+pub use trace::{GradCam, Gradients, Trace};
 pub use trainer::{Average, Event, Progress, TrainConfig, TrainState, Trainer};
 pub use workspace::{Activations, Workspace};
 
