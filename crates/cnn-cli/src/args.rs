@@ -2,21 +2,25 @@
 //!
 //! Each command has a file; here is what several share.
 
+mod completions;
 mod convolve;
 mod data;
 mod eval;
 mod export;
 mod gradcheck;
+mod man;
 mod predict;
 mod presets;
 mod train;
 mod tutorial;
 
+pub use completions::Completions;
 pub use convolve::Convolve;
 pub use data::{DataCommand, DataInfo, DataShow};
 pub use eval::Eval;
 pub use export::{Export, ExportFormat};
 pub use gradcheck::Gradcheck;
+pub use man::Man;
 pub use predict::{Predict, Prepare};
 pub use presets::Presets;
 pub use train::Train;
@@ -58,6 +62,8 @@ pub enum Command {
     Data(DataCommand),
     Convolve(Convolve),
     Gradcheck(Gradcheck),
+    Completions(Completions),
+    Man(Man),
 }
 
 impl Default for Command {
@@ -139,5 +145,45 @@ mod tests {
     #[test]
     fn the_flags_are_consistent() {
         Cli::command().debug_assert();
+    }
+
+    /// The words of a line of examples as a shell reads them, up to where it redirects or what is said of it.
+    fn words(line: &str) -> Vec<String> {
+        let mut words = Vec::new();
+        for (place, part) in line.trim().split('\'').enumerate() {
+            if place % 2 == 1 {
+                words.push(part.to_owned());
+                continue;
+            }
+            let end = ["   ", " <", " >", " |"].iter().filter_map(|end| part.find(end)).min();
+            words.extend(part[..end.unwrap_or(part.len())].split_whitespace().map(str::to_owned));
+            if end.is_some() {
+                break;
+            }
+        }
+        words
+    }
+
+    /// Every command that does something shows how, and what it shows is right.
+    #[test]
+    fn every_help_has_examples_that_parse() {
+        fn check(command: &clap::Command) {
+            let name = command.get_name();
+            for command in command.get_subcommands().filter(|command| !command.is_hide_set()) {
+                check(command);
+            }
+            if command.is_subcommand_required_set() {
+                return;
+            }
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let Some((_, examples)) = help.split_once("Example") else { panic!("{name}: no example") };
+            let examples = examples.lines().filter(|line| line.trim_start().starts_with("cnn"));
+            let count = examples.map(|line| match Cli::try_parse_from(words(line)) {
+                Err(error) if error.use_stderr() => panic!("{line}: {error}"),
+                _ => 1,
+            });
+            assert!(count.sum::<usize>() > 0, "{name}: no example");
+        }
+        check(&Cli::command());
     }
 }

@@ -1,10 +1,12 @@
 //! The commands, one file each.
 
+pub mod completions;
 pub mod convolve;
 pub mod data;
 pub mod eval;
 pub mod export;
 pub mod gradcheck;
+pub mod man;
 pub mod predict;
 pub mod presets;
 pub mod train;

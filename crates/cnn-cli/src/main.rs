@@ -65,6 +65,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Data(DataCommand::Show(args)) => command::data::show::run(args),
         Command::Gradcheck(args) => command::gradcheck::run(args, kernels),
         Command::Convolve(args) => command::convolve::run(args, kernels),
+        Command::Completions(args) => command::completions::run(args),
+        Command::Man(args) => command::man::run(args),
     })
 }
 
