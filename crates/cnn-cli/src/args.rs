@@ -8,6 +8,7 @@ mod data;
 mod eval;
 mod export;
 mod gradcheck;
+mod inspect;
 mod man;
 mod predict;
 mod presets;
@@ -20,6 +21,7 @@ pub use data::{DataCommand, DataInfo, DataShow};
 pub use eval::Eval;
 pub use export::{Export, ExportFormat};
 pub use gradcheck::Gradcheck;
+pub use inspect::Inspect;
 pub use man::Man;
 pub use predict::{Predict, Prepare};
 pub use presets::Presets;
@@ -57,6 +59,7 @@ pub enum Command {
     Presets(Presets),
     Eval(Eval),
     Predict(Predict),
+    Inspect(Inspect),
     Export(Export),
     #[command(subcommand)]
     Data(DataCommand),

@@ -6,12 +6,22 @@ pub mod data;
 pub mod eval;
 pub mod export;
 pub mod gradcheck;
+pub mod inspect;
 pub mod man;
 pub mod predict;
 pub mod presets;
 pub mod train;
 pub mod tutorial;
 
+use anyhow::{Context, Result};
+
 /// Images that are judged at once. It is one number for all commands, so that the same model and images get the
 /// same figures to the last bit.
 pub const JUDGE_BATCH: usize = 64;
+
+/// The class of a name, or of a number.
+fn class_number(names: &[String], class: &str) -> Result<usize> {
+    let of_name = names.iter().position(|name| name == class);
+    let number = of_name.or_else(|| class.parse().ok().filter(|number| *number < names.len()));
+    number.with_context(|| format!("expected a class, one of {}, found {class:?}", names.join(", ")))
+}

@@ -8,6 +8,7 @@ mod args;
 mod command;
 mod console;
 mod data;
+mod drawing;
 mod interrupt;
 mod judge;
 mod output;
@@ -60,6 +61,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Presets(args) => command::presets::run(args),
         Command::Eval(args) => command::eval::run(args),
         Command::Predict(args) => command::predict::run(args),
+        Command::Inspect(args) => command::inspect::run(args),
         Command::Export(args) => command::export::run(args),
         Command::Data(DataCommand::Info(args)) => command::data::info::run(args),
         Command::Data(DataCommand::Show(args)) => command::data::show::run(args),

@@ -1,6 +1,6 @@
 //! Files that are written: refused early where they cannot be, and never half.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use std::io::Write;
 use std::path::Path;
 use tempfile::NamedTempFile;
@@ -21,6 +21,14 @@ pub fn check_new(path: &Path, force: bool) -> Result<()> {
         bail!("cannot write {}: it is there already; --force replaces it", path.display());
     }
     check(path)
+}
+
+/// Fails where the file would replace the model that it is made from.
+pub fn check_other(path: &Path, model: &Path) -> Result<()> {
+    let is_same =
+        matches!((model.canonicalize(), path.canonicalize()), (Ok(model), Ok(path)) if model == path);
+    ensure!(!is_same, "cannot write {}: it is the model itself", path.display());
+    Ok(())
 }
 
 /// Writes a file under a temporary name in its folder, and gives it its name when it is complete.

@@ -3,18 +3,17 @@
 use crate::args::{self, ExportFormat};
 use crate::console::Console;
 use crate::output;
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use layers::weights::{self, Framework};
 use layers::{Model, onnx};
 use std::fs;
-use std::path::Path;
 
 pub fn run(args: args::Export) -> Result<()> {
     let args::Export { model: path, format, out, force } = args;
     let model = Model::load(&path)?;
     let out = out.unwrap_or_else(|| path.with_extension(extension(format)));
     output::check_new(&out, force)?;
-    ensure!(!is_same(&path, &out), "cannot write {}: it is the model itself", out.display());
+    output::check_other(&out, &path)?;
 
     let Model { network, parameters, .. } = &model;
     let tensors = |framework| weights::export(&out, network, parameters, framework, str::to_owned);
@@ -38,8 +37,4 @@ fn extension(format: ExportFormat) -> &'static str {
         ExportFormat::SafetensorsTorch => "torch.safetensors",
         ExportFormat::SafetensorsKeras => "keras.safetensors",
     }
-}
-
-fn is_same(model: &Path, out: &Path) -> bool {
-    matches!((model.canonicalize(), out.canonicalize()), (Ok(model), Ok(out)) if model == out)
 }

@@ -1,6 +1,6 @@
 //! `cnn predict`: what pictures show.
 
-mod prepare;
+pub mod prepare;
 mod view;
 
 use crate::args;
@@ -85,7 +85,7 @@ fn files(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
 }
 
 /// A picture from a file, or from standard input.
-fn open(path: &Path) -> Result<Picture> {
+pub fn open(path: &Path) -> Result<Picture> {
     let picture = if path == Path::new("-") {
         let mut bytes = Vec::new();
         io::stdin().lock().read_to_end(&mut bytes).context("standard input")?;
@@ -97,9 +97,18 @@ fn open(path: &Path) -> Result<Picture> {
     picture.map_err(anyhow::Error::msg)
 }
 
-fn warn(warning: &str) {
+pub fn warn(warning: &str) {
     // Nobody is left to be told where standard error cannot be written.
     let _ = writeln!(io::stderr().lock(), "warning: {warning}");
+}
+
+/// The names of a model's classes, or their numbers.
+pub fn class_names(model: &Model) -> Result<Vec<String>> {
+    let classes = model.network.classes()?;
+    Ok(match model.class_names.is_empty() {
+        true => (0..classes).map(|class| class.to_string()).collect(),
+        false => model.class_names.clone(),
+    })
 }
 
 /// A model, with what it takes to run it.
@@ -115,11 +124,7 @@ impl Predictor {
     fn new(model: Model) -> Result<Self> {
         let activations = model.network.activations(1)?;
         let layers::Normalization { mean, std } = model.normalization;
-        let classes = model.network.classes()?;
-        let class_names = match model.class_names.is_empty() {
-            true => (0..classes).map(|class| class.to_string()).collect(),
-            false => model.class_names.clone(),
-        };
+        let class_names = class_names(&model)?;
         Ok(Self { model, activations, numbers: Normalization { mean, std }.table(), class_names })
     }
 

@@ -6,6 +6,7 @@ mod data;
 mod eval;
 mod export;
 mod gradcheck;
+mod inspect;
 mod manual;
 mod pictures;
 mod predict;

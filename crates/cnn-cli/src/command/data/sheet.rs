@@ -1,7 +1,7 @@
 //! Images side by side with their names, as text and as a picture.
 
+use crate::drawing::text::{self, LETTER};
 use anyhow::{Context, Result};
-use font8x8::{BASIC_FONTS, GREEK_FONTS, HIRAGANA_FONTS, LATIN_FONTS, UnicodeFonts};
 use image::imageops::{FilterType, replace};
 use image::{DynamicImage, GrayImage, ImageFormat, Rgb, RgbImage};
 use std::io::Cursor;
@@ -32,8 +32,6 @@ const LETTERS: &[u8] = b" .:-=+*#%@";
 const WIDTH: u32 = 96;
 /// Pixels between images, and around all.
 const GAP: u32 = 8;
-/// Pixels of a letter, both ways.
-const LETTER: u32 = 8;
 
 /// The tiles in so many columns of text. A character is two pixels, one above the other; an image with more pixels a row
 /// than there are columns is made smaller.
@@ -104,27 +102,11 @@ pub fn png(tiles: &[Tile]) -> Result<Vec<u8>> {
 }
 
 /// Writes as much of a text as has room, in the middle of `width` pixels.
-fn write(sheet: &mut RgbImage, text: &str, x: u32, y: u32, width: u32) {
+fn write(sheet: &mut RgbImage, name: &str, x: u32, y: u32, width: u32) {
     let room = (width / LETTER) as usize;
-    let letters: Vec<char> = text.chars().take(room).collect();
-    let x = x + (width - letters.len() as u32 * LETTER) / 2;
-    for (place, letter) in (0..).zip(letters) {
-        for (row, bits) in (0..).zip(glyph(letter)) {
-            for column in (0..LETTER).filter(|column| bits >> column & 1 == 1) {
-                sheet.put_pixel(x + place * LETTER + column, y + row, Rgb([0; 3]));
-            }
-        }
-    }
-}
-
-/// The rows of a letter, the lowest bit leftmost; a question mark for what the font does not have.
-fn glyph(letter: char) -> [u8; 8] {
-    let found = BASIC_FONTS
-        .get(letter)
-        .or_else(|| LATIN_FONTS.get(letter))
-        .or_else(|| GREEK_FONTS.get(letter))
-        .or_else(|| HIRAGANA_FONTS.get(letter));
-    found.or_else(|| BASIC_FONTS.get('?')).unwrap_or_default()
+    let name: String = name.chars().take(room).collect();
+    let x = x + (width - name.chars().count() as u32 * LETTER) / 2;
+    text::write(sheet, &name, [x, y], 1);
 }
 
 #[cfg(test)]

@@ -2,10 +2,11 @@
 
 use super::name;
 use super::sheet::{self, Tile};
+use crate::command::class_number;
 use crate::console::{self, Console, has_color};
 use crate::data::Source;
 use crate::{args, output};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use mnist_io::Dataset;
 
 pub fn run(args: args::DataShow) -> Result<()> {
@@ -15,7 +16,8 @@ pub fn run(args: args::DataShow) -> Result<()> {
     }
     let source = Source::new(data, None);
     let set = source.load(split)?;
-    let class = class.map(|class| number(&set, &class)).transpose()?;
+    let names: Vec<_> = (0..set.classes()).map(|class| name(&set, class)).collect();
+    let class = class.map(|class| class_number(&names, &class)).transpose()?;
     let order = seed.map_or_else(|| (0..set.len()).collect(), |seed| set.shuffled(seed));
     let of_class = order.into_iter().filter(|&i| class.is_none_or(|class| set.label(i) == class));
     let tiles: Vec<_> = of_class.take(count).map(|i| tile(&set, i)).collect::<Result<_>>()?;
@@ -35,17 +37,6 @@ pub fn run(args: args::DataShow) -> Result<()> {
         }
     }
     console.finish()
-}
-
-/// The class of a name, or of a number.
-fn number(set: &Dataset, class: &str) -> Result<usize> {
-    let mut classes = 0..set.classes();
-    let number = classes.clone().find(|&number| name(set, number) == class);
-    let number = number.or_else(|| class.parse().ok().filter(|number| classes.contains(number)));
-    number.with_context(|| {
-        let names: Vec<_> = classes.by_ref().map(|number| name(set, number)).collect();
-        format!("expected a class, one of {}, found {class:?}", names.join(", "))
-    })
 }
 
 /// An image and what it shows.
