@@ -5,6 +5,7 @@
 mod completions;
 mod convolve;
 mod data;
+mod doctor;
 mod eval;
 mod export;
 mod gradcheck;
@@ -18,6 +19,7 @@ mod tutorial;
 pub use completions::Completions;
 pub use convolve::Convolve;
 pub use data::{DataCommand, DataInfo, DataShow};
+pub use doctor::Doctor;
 pub use eval::Eval;
 pub use export::{Export, ExportFormat};
 pub use gradcheck::Gradcheck;
@@ -65,6 +67,7 @@ pub enum Command {
     Data(DataCommand),
     Convolve(Convolve),
     Gradcheck(Gradcheck),
+    Doctor(Doctor),
     Completions(Completions),
     Man(Man),
 }
@@ -76,7 +79,7 @@ impl Default for Command {
 }
 
 /// Which images.
-#[derive(clap::Args, Clone)]
+#[derive(clap::Args, Clone, Default)]
 pub struct Data {
     /// A set by its name, in the folder where `cargo xtask fetch-data NAME` puts it or in --data-dir
     #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(Set::ALL.map(Set::name)).try_map(set))]

@@ -3,6 +3,7 @@
 pub mod completions;
 pub mod convolve;
 pub mod data;
+pub mod doctor;
 pub mod eval;
 pub mod export;
 pub mod gradcheck;

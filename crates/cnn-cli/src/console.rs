@@ -20,6 +20,11 @@ pub fn width() -> usize {
     terminal_size::terminal_size_of(io::stdout()).map_or(80, |(width, _)| width.0.into())
 }
 
+/// Columns that text is to fit into: those of the terminal, and any number where nobody watches.
+pub fn room() -> usize {
+    if is_watched() { width() } else { usize::MAX }
+}
+
 /// Prints until the first failure, which it keeps.
 ///
 /// So a long training whose reader went away, or whose log filled the disk, still ends with a saved model.

@@ -248,7 +248,7 @@ impl fmt::Display for NotLoaded {
 }
 
 /// Where `cargo xtask fetch-data` puts a set.
-fn folder_of(set: Set) -> PathBuf {
+pub fn folder_of(set: Set) -> PathBuf {
     Path::new("data").join(set.entry().source.folder)
 }
 

@@ -67,6 +67,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Data(DataCommand::Show(args)) => command::data::show::run(args),
         Command::Gradcheck(args) => command::gradcheck::run(args, kernels),
         Command::Convolve(args) => command::convolve::run(args, kernels),
+        Command::Doctor(args) => command::doctor::run(args, kernels),
         Command::Completions(args) => command::completions::run(args),
         Command::Man(args) => command::man::run(args),
     })

@@ -7,14 +7,15 @@ use super::class_number;
 use super::data::sheet::Tile;
 use super::predict::prepare::Preparation;
 use super::predict::{class_names, open, warn};
-use crate::console::Console;
+use crate::console::{self, Console};
 use crate::data::Source;
 use crate::drawing::page::Page;
+use crate::drawing::text::wrapped;
 use crate::{args, output};
 use anyhow::{Context, Result, ensure};
 use layers::ndarray::{Array3, ArrayView2, Axis};
 use layers::tensor_ops::softmax;
-use layers::{Model, Trace};
+use layers::{Model, Summary, SummaryRow, Trace};
 use mnist_io::{Normalization, Split};
 
 pub use filters::filters;
@@ -42,7 +43,11 @@ pub fn run(args: args::Inspect) -> Result<()> {
     let mut page = Page::default();
     page.heading(&format!("{model_name}: {}", model.network.spec()));
     let mut console = Console::default();
-    console.line(model.network.summary());
+    let columns = console::room();
+    let say =
+        |console: &mut Console, text: &str| wrapped(text, columns).iter().for_each(|line| console.line(line));
+    table(&model.network.summary(), columns).iter().for_each(|line| console.line(line));
+    console.line("");
     match subject {
         None => page.append(filters(&model)?),
         Some(subject) => {
@@ -58,7 +63,7 @@ pub fn run(args: args::Inspect) -> Result<()> {
             let share = |&class: &usize| format!("{} {:.1} %", names[class], 100.0 * probabilities[class]);
             let answer: Vec<_> = likeliest.iter().take(NAMED).map(share).collect();
             let answer = format!("{}: {}", subject.name, answer.join(", "));
-            console.line(format_args!("\n{answer}"));
+            say(&mut console, &answer);
             page.text(&answer);
             let image = Tile::new(model.network.spec().input, subject.pixels, subject.name)?.image.to_rgb8();
             page.append(saliency(&trace, &image, class, &names[class])?);
@@ -72,13 +77,32 @@ pub fn run(args: args::Inspect) -> Result<()> {
             let bytes = if is_svg { page.svg()?.into_bytes() } else { page.png()? };
             output::write(&out, &bytes)?;
             let [width, height] = page.size();
-            console.line(format_args!("{model_name} → {}: {width}×{height} pixels", out.display()));
+            say(&mut console, &format!("{model_name} → {}: {width}×{height} pixels", out.display()));
         }
-        None => {
-            console.line("\n-o SHEET.png draws its filters and, with an image, what each layer makes of it")
-        }
+        None => say(
+            &mut console,
+            "-o SHEET.png draws its filters and, with an image, what each layer makes of it",
+        ),
     }
     console.finish()
+}
+
+/// The summary in so many columns: a table or, where that has no room, a layer below the other.
+fn table(summary: &Summary, columns: usize) -> Vec<String> {
+    let table: Vec<_> = summary.to_string().lines().map(|line| line.trim_end().to_owned()).collect();
+    if table.iter().all(|line| line.chars().count() <= columns) {
+        return table;
+    }
+    let row = |(place, row): (usize, &SummaryRow)| {
+        let SummaryRow { layer, output, parameters, multiply_adds } = row;
+        let costs = format!("{output}, learns {parameters} numbers, {multiply_adds} multiply-adds");
+        let costs =
+            wrapped(&costs, columns.saturating_sub(2).max(1)).into_iter().map(|line| format!("  {line}"));
+        wrapped(&format!("{place} {layer}"), columns).into_iter().chain(costs)
+    };
+    // What stands below the table says how the layers run.
+    let below = table.iter().skip(summary.rows.len() + 3).flat_map(|line| wrapped(line, columns));
+    summary.rows.iter().enumerate().flat_map(row).chain(below).collect()
 }
 
 /// The picture or the test image that was named.

@@ -1,7 +1,7 @@
 //! A page: pictures and text below one another, as PNG or SVG.
 
 use super::color::Scale;
-use super::text::{self, LETTER};
+use super::text::{self, LETTER, wrapped};
 use anyhow::Result;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -225,28 +225,6 @@ fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-/// Lines of at most so many characters, broken at blanks where there are any.
-fn wrapped(text: &str, columns: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
-        let line = lines.last_mut().expect("there is a line");
-        let length = line.chars().count();
-        if length > 0 && length + 1 + word.chars().count() > columns {
-            lines.push(word.to_owned());
-        } else {
-            *line = format!("{line} {word}").trim_start().to_owned();
-        }
-        // A word that is longer than a line goes on in the next.
-        while lines.last().is_some_and(|line| line.chars().count() > columns) {
-            let letters: Vec<char> = lines.pop().unwrap_or_default().chars().collect();
-            lines.extend(
-                [&letters[..columns], &letters[columns..]].map(|part| part.iter().collect::<String>()),
-            );
-        }
-    }
-    lines
-}
-
 /// Three digits that matter.
 pub fn number(value: f32) -> String {
     let size = value.abs();
@@ -293,13 +271,6 @@ mod tests {
         assert_eq!([image.width(), image.height()], page.size());
         assert_eq!(image.get_pixel(MARGIN, MARGIN), &Rgb([9, 0, 0]));
         assert_eq!(image.get_pixel(MARGIN + 100, MARGIN), &PAPER);
-    }
-
-    #[test]
-    fn text_is_wrapped() {
-        assert_eq!(wrapped("one two three", 7), ["one two", "three"]);
-        assert_eq!(wrapped("a longer word", 4), ["a", "long", "er", "word"]);
-        assert_eq!(wrapped("", 4), [""]);
     }
 
     #[test]

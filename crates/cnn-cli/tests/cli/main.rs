@@ -3,6 +3,7 @@
 
 mod convolve;
 mod data;
+mod doctor;
 mod eval;
 mod export;
 mod gradcheck;

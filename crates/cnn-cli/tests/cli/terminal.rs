@@ -1,6 +1,7 @@
 //! What a person sees: the binary in a terminal that the test made.
 
 use crate::{cnn, folder};
+use layers::{Model, Network, Normalization};
 use mnist_io::sample;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
@@ -134,6 +135,34 @@ fn bars_in_a_narrow_terminal() {
     }
     let output = resized(&[100, 40, 80], &[], LONG);
     assert!(output.contains("Test Accuracy: "), "{output:?}");
+}
+
+#[test]
+fn a_report_fits_the_terminal() {
+    let models = folder();
+    let model = models.path().join("m");
+    let network = Network::new(
+        &"28x28: residual(conv 8 3 same relu, conv 8 3 same | conv 8 1), dense 10".parse().unwrap(),
+    );
+    let network = network.unwrap();
+    let (parameters, normalization) = (network.initial_parameters(1), Normalization { mean: 0.0, std: 1.0 });
+    Model { network, parameters, normalization, class_names: Vec::new() }.save(&model).unwrap();
+    let inspect = format!("inspect {} --sample 1", model.display());
+    for (columns, arguments, expected) in [
+        (40, "doctor", "processor"),
+        (80, "doctor", "80 columns, with colours"),
+        (120, "doctor", "120 columns, with colours"),
+        (40, &inspect, "  a flat row of 10, learns 62730"),
+        (80, &inspect, "  a flat row of 10, learns 62730 numbers, 62720 multiply-adds"),
+        (140, &inspect, "62,730         62,720"),
+    ] {
+        let output = watched(columns, &[], arguments);
+        assert!(output.contains(expected), "{arguments}, {columns} columns: {output}");
+        assert!(
+            widths(&output).into_iter().all(|width| width <= columns.into()),
+            "{columns} columns: {output}"
+        );
+    }
 }
 
 /// What is left on a terminal of so many columns when all of this was printed: a small part of what a terminal does.

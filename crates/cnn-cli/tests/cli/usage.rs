@@ -64,6 +64,7 @@ fn help_and_version() {
         "eval --help",
         "predict --help",
         "inspect --help",
+        "doctor --help",
         "export --help",
         "data info --help",
         "data show --help",
