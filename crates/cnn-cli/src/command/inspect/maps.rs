@@ -115,7 +115,7 @@ fn choices(page: &mut Page, maps: ArrayView3<f32>, chosen: ArrayView3<f32>) {
         let [least, most] = range(maps.index_axis(Axis(2), channel));
         RgbImage::from_fn(width * cell, height * cell, |x, y| {
             let place = [(y / cell) as usize, (x / cell) as usize, channel];
-            let border = cell.div_ceil(4);
+            let border = (cell / 4).max(1);
             let inner = |n: u32| (border..cell - border).contains(&(n % cell));
             if chosen[place] > 0.0 && inner(x) && inner(y) {
                 return MARK;
