@@ -15,10 +15,20 @@ pub mod train;
 pub mod tutorial;
 
 use anyhow::{Context, Result};
+use layers::Model;
 
 /// Images that are judged at once. It is one number for all commands, so that the same model and images get the
 /// same figures to the last bit.
 pub const JUDGE_BATCH: usize = 64;
+
+/// The names of a model's classes, or their numbers.
+pub fn class_names(model: &Model) -> Result<Vec<String>> {
+    let classes = model.network.classes()?;
+    Ok(match model.class_names.is_empty() {
+        true => (0..classes).map(|class| class.to_string()).collect(),
+        false => model.class_names.clone(),
+    })
+}
 
 /// The class of a name, or of a number.
 fn class_number(names: &[String], class: &str) -> Result<usize> {

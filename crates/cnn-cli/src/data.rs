@@ -2,7 +2,7 @@
 
 use crate::args;
 use anyhow::{Context, ensure};
-use layers::{Normalization, Samples};
+use layers::{Model, Normalization, Samples};
 use mnist_io::catalog::{Entry, Set};
 use mnist_io::pictures::{self, Color, Pictures};
 use mnist_io::{Dataset, Split, sample};
@@ -74,6 +74,13 @@ impl Source {
     pub fn new(args: args::Data, default_limit: Option<usize>) -> Self {
         let limit = args.limit.or(default_limit);
         Self::from_origin(Origin::named(args).unwrap_or_else(Origin::found), limit)
+    }
+
+    /// The same for a model's images: pictures have its size and colours.
+    pub fn for_model(args: args::Data, model: &Model) -> Self {
+        let [rows, _, channels] = model.network.spec().input;
+        let size = args.size.or(u32::try_from(rows).ok());
+        Self::new(args::Data { size, rgb: args.rgb || channels == 3, ..args }, None)
     }
 
     pub fn from_origin(origin: Origin, limit: Option<usize>) -> Self {

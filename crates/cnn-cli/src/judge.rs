@@ -1,9 +1,10 @@
 //! A model judged by a set of images: each image's probabilities, and what follows from them.
 
-use crate::command::JUDGE_BATCH;
+use crate::command::{JUDGE_BATCH, class_names};
 use crate::data::Normalized;
+use anyhow::Result;
 use layers::ndarray::{Array2, Array4, ArrayView1, ArrayView2, Axis};
-use layers::{Layer, Network, Parameters, Samples, Score};
+use layers::{Layer, Model, Samples, Score};
 use tensor_ops::softmax;
 
 pub struct Judgement {
@@ -31,18 +32,11 @@ pub struct PerClass {
 }
 
 impl Judgement {
-    pub fn new(
-        network: &Network,
-        parameters: &Parameters,
-        class_names: &[String],
-        set: &Normalized,
-    ) -> layers::Result<Self> {
+    pub fn new(model: &Model, set: &Normalized) -> Result<Self> {
+        let Model { network, parameters, .. } = model;
         network.check_samples(set)?;
         let classes = network.classes()?;
-        let names = match class_names {
-            [] => (0..classes).map(|class| class.to_string()).collect(),
-            names => names.to_vec(),
-        };
+        let names = class_names(model)?;
         let batch_size = JUDGE_BATCH.min(set.len());
         let mut activations = network.activations(batch_size)?;
         let mut probabilities = Array2::zeros((set.len(), classes));

@@ -1,6 +1,7 @@
 //! The flags of `cnn inspect`.
 
 use super::{Data, Prepare};
+use crate::run::model_in;
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use std::path::PathBuf;
 
@@ -17,7 +18,8 @@ use std::path::PathBuf;
   cnn inspect digits.safetensors seven.jpg -o seven-inside.png
   cnn inspect digits.safetensors --sample 8 --class 6 -o why-not-6.png")]
 pub struct Inspect {
-    /// A model that `cnn` saved
+    /// A model that `cnn` saved, or a run's folder
+    #[arg(value_parser = PathBufValueParser::new().map(model_in))]
     pub model: PathBuf,
 
     /// A picture, prepared as `cnn predict` does

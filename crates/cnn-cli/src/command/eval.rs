@@ -2,6 +2,7 @@
 
 mod table;
 
+use super::inspect;
 use crate::args;
 use crate::console::{has_color, width};
 use crate::data::{Normalized, Source};
@@ -30,14 +31,11 @@ pub fn run(args: args::Eval) -> Result<()> {
         if winograd {
             model.network = Network::with_winograd(model.network.spec(), model.network.kernels())?;
         }
-        let [rows, _, channels] = model.network.spec().input;
-        let size = data.size.or(u32::try_from(rows).ok());
-        let data = args::Data { size, rgb: data.rgb || channels == 3, ..data.clone() };
-        let source = Source::new(data, None);
+        let source = Source::for_model(data.clone(), &model);
         let test = Normalized::new(source.load(Split::Test)?, model.normalization);
         source.check_classes(&model.class_names, test.dataset().class_names())?;
-        let judgement = Judgement::new(&model.network, &model.parameters, &model.class_names, &test);
-        let judgement = judgement.map_err(|error| source.blame(error))?;
+        model.network.check_samples(&test).map_err(|error| source.blame(error))?;
+        let judgement = Judgement::new(&model, &test)?;
         Ok((model, source, test, judgement))
     };
 
@@ -81,7 +79,7 @@ pub fn run(args: args::Eval) -> Result<()> {
             judgement: &judgement,
             images: &test,
             summary: model.network.summary().to_string(),
-            pictures: Vec::new(),
+            pictures: inspect::pictures(&model, test.dataset().image(0))?,
             config: None,
         };
         write(&folder, &judgement, &report)?;

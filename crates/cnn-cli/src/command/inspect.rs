@@ -3,10 +3,10 @@
 mod filters;
 mod maps;
 
-use super::class_number;
 use super::data::sheet::Tile;
 use super::predict::prepare::Preparation;
-use super::predict::{class_names, open, warn};
+use super::predict::{open, warn};
+use super::{class_names, class_number};
 use crate::console::{self, Console};
 use crate::data::Source;
 use crate::drawing::page::Page;
@@ -18,8 +18,8 @@ use layers::tensor_ops::softmax;
 use layers::{Model, Summary, SummaryRow, Trace};
 use mnist_io::{Normalization, Split};
 
-pub use filters::filters;
-pub use maps::{feature_maps, saliency};
+use filters::filters;
+use maps::{feature_maps, saliency};
 
 /// The classes whose probabilities are named.
 const NAMED: usize = 3;
@@ -51,7 +51,7 @@ pub fn run(args: args::Inspect) -> Result<()> {
     match subject {
         None => page.append(filters(&model)?),
         Some(subject) => {
-            let x = input(&model, &subject)?;
+            let x = input(&model, &subject.pixels)?;
             let trace = model.network.trace(&model.parameters, x.view())?;
             let names = class_names(&model)?;
             let probabilities = probabilities(&trace)?;
@@ -87,6 +87,15 @@ pub fn run(args: args::Inspect) -> Result<()> {
     console.finish()
 }
 
+/// Of a report: the filters, and what the layers make of an image, each a PNG file with what it shows.
+pub fn pictures(model: &Model, pixels: &[u8]) -> Result<Vec<(&'static str, Vec<u8>)>> {
+    let trace = model.network.trace(&model.parameters, input(model, pixels)?.view())?;
+    Ok(vec![
+        ("The filters", filters(model)?.png()?),
+        ("What each layer makes of the first test image", feature_maps(&trace, &class_names(model)?)?.png()?),
+    ])
+}
+
 /// The summary in so many columns: a table or, where that has no room, a layer below the other.
 fn table(summary: &Summary, columns: usize) -> Vec<String> {
     let table: Vec<_> = summary.to_string().lines().map(|line| line.trim_end().to_owned()).collect();
@@ -116,9 +125,7 @@ fn subject(args: args::Inspect, model: &Model) -> Result<Option<Subject>> {
         return Ok(Some(Subject { name, pixels: prepared.pixels }));
     }
     let Some(index) = args.sample else { return Ok(None) };
-    let [rows, _, channels] = model.network.spec().input;
-    let size = args.data.size.or(u32::try_from(rows).ok());
-    let source = Source::new(args::Data { size, rgb: args.data.rgb || channels == 3, ..args.data }, None);
+    let source = Source::for_model(args.data, model);
     let set = source.load(Split::Test)?;
     source.check_classes(&model.class_names, set.class_names())?;
     let count = set.len();
@@ -134,10 +141,10 @@ fn subject(args: args::Inspect, model: &Model) -> Result<Option<Subject>> {
 }
 
 /// The image as the network is given it.
-fn input(model: &Model, subject: &Subject) -> Result<Array3<f32>> {
+fn input(model: &Model, pixels: &[u8]) -> Result<Array3<f32>> {
     let layers::Normalization { mean, std } = model.normalization;
     let numbers = Normalization { mean, std }.table();
-    let x = subject.pixels.iter().map(|&pixel| numbers[usize::from(pixel)]).collect();
+    let x = pixels.iter().map(|&pixel| numbers[usize::from(pixel)]).collect();
     Ok(Array3::from_shape_vec(model.network.spec().input, x)?)
 }
 

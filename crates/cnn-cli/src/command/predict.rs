@@ -3,6 +3,7 @@
 pub mod prepare;
 mod view;
 
+use super::class_names;
 use crate::args;
 use crate::console::Console;
 use anyhow::{Context, Result, bail, ensure};
@@ -100,15 +101,6 @@ pub fn open(path: &Path) -> Result<Picture> {
 pub fn warn(warning: &str) {
     // Nobody is left to be told where standard error cannot be written.
     let _ = writeln!(io::stderr().lock(), "warning: {warning}");
-}
-
-/// The names of a model's classes, or their numbers.
-pub fn class_names(model: &Model) -> Result<Vec<String>> {
-    let classes = model.network.classes()?;
-    Ok(match model.class_names.is_empty() {
-        true => (0..classes).map(|class| class.to_string()).collect(),
-        false => model.class_names.clone(),
-    })
 }
 
 /// A model, with what it takes to run it.

@@ -1,5 +1,6 @@
 //! `cnn train`: a recipe and flags become a job, and the job runs.
 
+use super::inspect;
 use crate::args::{self, Mode};
 use crate::data::{Normalized, Origin, Source};
 use crate::interrupt::{self, Interrupted};
@@ -190,7 +191,7 @@ impl Job {
             model.save(&path)?;
             reporter.saved(&path);
         }
-        let judgement = Judgement::new(&model.network, &model.parameters, &model.class_names, &test)?;
+        let judgement = Judgement::new(&model, &test)?;
         reporter.test(&judgement);
         write_report(&run, &recipe, &source, &model, &judgement, &test)?;
         reporter.say(&format!("Report: {}", run.report().display()));
@@ -249,7 +250,7 @@ fn write_report(
         judgement,
         images,
         summary: model.network.summary().to_string(),
-        pictures: Vec::new(),
+        pictures: inspect::pictures(model, images.dataset().image(0))?,
         config: Some(recipe.to_toml()),
     };
     output::write(&run.report(), report.to_html()?.as_bytes())

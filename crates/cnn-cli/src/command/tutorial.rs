@@ -60,7 +60,7 @@ pub fn run(args: args::Tutorial, kernels: Kernels) -> Result<()> {
     let parameters = trainer.into_state().into_result();
     plain.say("");
     let model = Model { network, parameters, normalization: CENTERED, class_names: Vec::new() };
-    plain.test(&Judgement::new(&model.network, &model.parameters, &[], &test)?);
+    plain.test(&Judgement::new(&model, &test)?);
     model.save(&out)?;
     plain.say("");
     plain.saved(&out);
