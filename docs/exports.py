@@ -32,10 +32,9 @@ def run(*command, **options):
 
 
 def presets():
-    """The names of all presets, from the message about one that there is not."""
-    command = [*CNN, "train", "--preset", "?"]
-    message = subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stderr
-    return re.search(r"possible values: ([^\]]+)", message).group(1).split(", ")
+    """The names of all presets."""
+    listed = run(*CNN, "presets", capture_output=True, text=True).stdout
+    return re.findall(r"^(\S+): ", listed, re.MULTILINE)
 
 
 def spec_of(model):
@@ -174,7 +173,8 @@ def main():
         folder = Path(folder)
         for preset in presets():
             out = folder / f"preset-{preset}.safetensors"
-            run(*CNN, "train", "--preset", preset, "--limit", "200", "--epochs", "1", "--progress", "none", "--out", out)
+            train = [*CNN, "train", "--preset", preset, "--limit", "200", "--epochs", "1", "--progress", "none"]
+            run(*train, "--run", folder / preset, "--out", out)
         run("cargo", "run", "--quiet", "-p", "layers", "--example", "exports", "--", folder)
         for model in sorted(folder.glob("*.safetensors")):
             case = load_file(model.with_suffix(".case"))

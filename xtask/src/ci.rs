@@ -1,12 +1,13 @@
 //! `ci`: everything that must hold before a change lands, the same on any machine.
 
 use crate::bench::instructions;
+use crate::debian;
 use crate::python;
 use crate::tidy::Tidy;
-use crate::workspace::{self, command, program, root};
+use crate::workspace::{self, command, is_there, program, root};
 use anyhow::{Context, Result, ensure};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 use std::{env, fs, path};
 
@@ -44,6 +45,8 @@ impl Ci {
                 "cargo clippy -p mnist-io -p layers --all-targets --no-default-features -- -D warnings",
             ),
         )?;
+        // A test opens a report in it.
+        debian::provide("chromium");
         for line in test_command {
             let mnist_dir = mnist.as_ref().map(|folder| ("MNIST_DIR", folder));
             steps.run("test", command(line).envs(mnist_dir))?;
@@ -109,13 +112,6 @@ impl Steps {
             println!("{:8.1} s  {name}", time.as_secs_f64());
         }
     }
-}
-
-/// Whether a cargo command is installed.
-fn is_there(tool: &str) -> bool {
-    let mut version = command(tool);
-    version.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
-    version.status().is_ok_and(|status| status.success())
 }
 
 /// The commands of the first fenced block after the line with the marker.

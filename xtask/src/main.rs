@@ -6,6 +6,7 @@
 
 mod bench;
 mod ci;
+mod debian;
 mod fetch_data;
 mod python;
 mod tidy;

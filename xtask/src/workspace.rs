@@ -77,6 +77,13 @@ fn quoted(word: &OsStr) -> Cow<'_, str> {
     }
 }
 
+/// Whether a program is there and runs.
+pub fn is_there(program: &str) -> bool {
+    let status =
+        command(&format!("{program} --version")).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,13 +4,11 @@
 //! that function, and writes a file at each return from it. The default profile is counted, which is what the tests
 //! were built with; it is one of incremental builds, and others do not give the same code.
 
-use crate::workspace::{self, command, output, root};
+use crate::debian;
+use crate::workspace::{command, is_there, output, root};
 use anyhow::{Context, Result, ensure};
-use std::env;
 use std::fmt::Write;
 use std::fs;
-use std::path::Path;
-use std::process::Stdio;
 use toml::{Table, Value};
 
 /// Where the counts that are compared with stand.
@@ -67,25 +65,8 @@ fn hindrance() -> Option<&'static str> {
     if !has_avx2 {
         return Some("the baseline is of AVX2 kernels, which this processor does not have");
     }
-    let is_root = || output(&mut command("id -u")).is_ok_and(|id| id.trim() == "0");
-    if !succeeds("valgrind --version")
-        && env::var("CI").is_ok_and(|value| value == "true")
-        && Path::new("/etc/debian_version").exists()
-        && is_root()
-    {
-        for line in ["apt-get update", "apt-get install -y valgrind"] {
-            // Without a network there is none; the check below says so.
-            let _ = workspace::run(command(line).env("DEBIAN_FRONTEND", "noninteractive"));
-        }
-    }
-    (!succeeds("valgrind --version"))
-        .then_some("instructions are counted by valgrind, which is not installed")
-}
-
-/// Whether a command is there and succeeds.
-fn succeeds(line: &str) -> bool {
-    let status = command(line).stdout(Stdio::null()).stderr(Stdio::null()).status();
-    status.is_ok_and(|status| status.success())
+    debian::provide("valgrind");
+    (!is_there("valgrind")).then_some("instructions are counted by valgrind, which is not installed")
 }
 
 impl Counts {
