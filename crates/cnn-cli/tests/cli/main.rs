@@ -6,6 +6,7 @@ mod data;
 mod doctor;
 mod eval;
 mod export;
+mod failures;
 mod gradcheck;
 mod inspect;
 mod manual;
