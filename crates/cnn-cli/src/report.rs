@@ -1,12 +1,13 @@
 //! A model's report: one HTML page that needs nothing else, no network and no script.
 
+use crate::command::data::sheet::Tile;
 use crate::data::Normalized;
 use crate::judge::Judgement;
 use crate::plot::confusion;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use image::{DynamicImage, GrayImage, ImageFormat, RgbImage};
+use image::ImageFormat;
 use layers::Samples;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use std::io::Cursor;
@@ -109,10 +110,13 @@ impl Report<'_> {
         let one = |&index: &usize| -> Result<Markup> {
             let truth = &judgement.names[judgement.labels[index]];
             let class = &judgement.names[judgement.predictions[index]];
-            let png = png(self.images.dataset().image(index), self.images.shape())?;
+            let pixels = self.images.dataset().image(index).to_vec();
+            let image = Tile::new(self.images.shape(), pixels, String::new())?.image;
+            let mut png = Cursor::new(Vec::new());
+            image.write_to(&mut png, ImageFormat::Png)?;
             Ok(html! {
                 figure {
-                    img.pixels alt=(format!("test image {index}: {truth}")) src=(data_url(&png));
+                    img.pixels alt=(format!("test image {index}: {truth}")) src=(data_url(png.get_ref()));
                     figcaption {
                         @if judgement.is_right(index) { b { (truth) } } @else { b { (truth) } " taken for " b { (class) } }
                         ol {
@@ -168,20 +172,6 @@ fn percent(share: f64) -> String {
 
 fn data_url(png: &[u8]) -> String {
     format!("data:image/png;base64,{}", BASE64_STANDARD.encode(png))
-}
-
-/// An image of one channel or three as a PNG file.
-fn png(pixels: &[u8], [rows, columns, channels]: [usize; 3]) -> Result<Vec<u8>> {
-    let (width, height) = (u32::try_from(columns)?, u32::try_from(rows)?);
-    let image: Option<DynamicImage> = match channels {
-        1 => GrayImage::from_raw(width, height, pixels.to_vec()).map(Into::into),
-        3 => RgbImage::from_raw(width, height, pixels.to_vec()).map(Into::into),
-        _ => None,
-    };
-    let image = image.with_context(|| format!("expected images of 1 or 3 channels, found {channels}"))?;
-    let mut bytes = Cursor::new(Vec::new());
-    image.write_to(&mut bytes, ImageFormat::Png)?;
-    Ok(bytes.into_inner())
 }
 
 const STYLE: &str = "

@@ -1,23 +1,22 @@
 //! `cnn train`: a recipe and flags become a job, and the job runs.
 
-use super::inspect;
+mod report;
+mod session;
+
 use crate::args::{self, Mode};
 use crate::data::{Normalized, Origin, Source};
-use crate::interrupt::{self, Interrupted};
+use crate::interrupt;
 use crate::judge::Judgement;
 use crate::output;
-use crate::plot::{Series, confusion, curves};
-use crate::progress::{Epoch, Reporter, Start, Step, training};
+use crate::progress::training;
 use crate::recipe::{self, Recipe, Validation};
-use crate::report::Report;
 use crate::run::Run;
 use anyhow::{Context, Result};
 use layers::{
-    Checkpoint, Error, Event, Kernels, Model, Network, Normalization, Parameters, Samples, Subset,
-    TrainConfig, TrainState, Trainer,
+    Checkpoint, Kernels, Model, Network, Normalization, Samples, Subset, TrainConfig, TrainState, Trainer,
 };
 use mnist_io::Split;
-use std::ops::ControlFlow;
+use session::Session;
 use std::path::PathBuf;
 
 /// What was asked for, checked: nothing of it is left to be refused but the images and a network that does not fit them.
@@ -170,7 +169,7 @@ impl Job {
         };
         run.write_config(&recipe)?;
         let mut reporter = training(progress, recipe.report_every);
-        let setup = Setup {
+        let session = Session {
             recipe: &recipe,
             network: &network,
             normalization,
@@ -180,11 +179,11 @@ impl Job {
             judged,
             run: &run,
         };
-        reporter.start(&setup.start(test.len(), epochs_done));
+        reporter.start(&session.start(test.len(), epochs_done));
         if limited_by_preset {
             reporter.say("This preset uses only the first images, as the tutorial does; --limit N sets another number.");
         }
-        let parameters = setup.train(trainer, reporter.as_mut())?;
+        let parameters = session.train(trainer, reporter.as_mut())?;
 
         let model = Model { network, parameters, normalization, class_names };
         for path in [Some(run.model()), out].into_iter().flatten() {
@@ -193,171 +192,8 @@ impl Job {
         }
         let judgement = Judgement::new(&model, &test)?;
         reporter.test(&judgement);
-        write_report(&run, &recipe, &source, &model, &judgement, &test)?;
+        report::write(&run, &recipe, &source, &model, &judgement, &test)?;
         reporter.say(&format!("Report: {}", run.report().display()));
         reporter.finish()
     }
-}
-
-/// Draws the run's plots and writes its report.
-fn write_report(
-    run: &Run,
-    recipe: &Recipe,
-    source: &Source,
-    model: &Model,
-    judgement: &Judgement,
-    images: &Normalized,
-) -> Result<()> {
-    let epochs = run.epochs(recipe.training.epochs)?;
-    let series = |name, of: fn(&Epoch) -> Option<f64>| {
-        let points = epochs.iter().filter_map(|epoch| Some((epoch.epoch as f64, of(epoch)?))).collect();
-        Series { name, points }
-    };
-    let loss = [
-        series("training", |epoch| Some(epoch.train_loss)),
-        series("validation", |epoch| epoch.validation_loss),
-    ];
-    let accuracy = [
-        series("training", |epoch| Some(100.0 * epoch.train_accuracy)),
-        series("validation", |epoch| epoch.validation_accuracy.map(|share| 100.0 * share)),
-    ];
-    let plots = vec![
-        ("The mean loss of each epoch", run.write_plot("loss", curves("loss", &loss)?)?),
-        ("The accuracy of each epoch", run.write_plot("accuracy", curves("accuracy in %", &accuracy)?)?),
-    ];
-    run.write_plot("confusion", confusion(&judgement.confusion(), &judgement.names))?;
-    let seconds: f64 = epochs.iter().map(|epoch| epoch.seconds).sum();
-    let speed = epochs.iter().map(|epoch| epoch.images_per_second).sum::<f64>() / epochs.len().max(1) as f64;
-    let report = Report {
-        title: format!("{} on {source}", recipe.name),
-        facts: vec![
-            ("Recipe", format!("{}: {}", recipe.name, recipe.about)),
-            ("Data", source.to_string()),
-            ("Network", recipe.network.to_string()),
-            ("Seed", recipe.training.seed.to_string()),
-            ("Training", format!("{seconds:.2} s in {} epochs, {speed:.0} images a second", epochs.len())),
-            (
-                "Program",
-                format!(
-                    "cnn {}, kernels {}, threads {}",
-                    env!("CARGO_PKG_VERSION"),
-                    model.network.kernels(),
-                    rayon::current_num_threads()
-                ),
-            ),
-        ],
-        plots,
-        judgement,
-        images,
-        summary: model.network.summary().to_string(),
-        pictures: inspect::pictures(model, images.dataset().image(0))?,
-        config: Some(recipe.to_toml()),
-    };
-    output::write(&run.report(), report.to_html()?.as_bytes())
-}
-
-/// What training is done with.
-struct Setup<'a> {
-    recipe: &'a Recipe,
-    network: &'a Network,
-    normalization: Normalization,
-    class_names: &'a [String],
-    source: &'a Source,
-    /// The images that are trained on.
-    learned: &'a dyn Samples,
-    /// Those that are judged after each epoch.
-    judged: Option<&'a dyn Samples>,
-    run: &'a Run,
-}
-
-impl Setup<'_> {
-    /// Trains to the end, and gives what was learned.
-    fn train(&self, mut trainer: Trainer<'_>, reporter: &mut dyn Reporter) -> Result<Parameters> {
-        let Self { network, normalization, class_names, .. } = *self;
-        let mut metrics = self.run.open_metrics(trainer.state().progress.epochs)?;
-        let checkpoint = self.run.checkpoint();
-        let save = |trainer: &Trainer<'_>| {
-            let (config, state) = (trainer.config(), trainer.state());
-            Checkpoint::save(&checkpoint, network, normalization, class_names, config, state)
-        };
-        let mut rate = 0.0;
-        let mut failure = None;
-        let mut hear = |trainer: &Trainer<'_>, event: Event| -> Result<()> {
-            match event {
-                Event::Step { epoch, step, score, learning_rate } => {
-                    rate = learning_rate;
-                    reporter.step(Step { epoch, step, score });
-                }
-                _ => {
-                    let Some(epoch) = summarize(event, rate) else { return Ok(()) };
-                    // The checkpoint comes last: a run that goes on from it has these lines.
-                    metrics.push(&epoch)?;
-                    save(trainer)?;
-                    reporter.epoch(&epoch);
-                }
-            }
-            Ok(())
-        };
-        let outcome = trainer.run(|trainer, event| {
-            failure = hear(trainer, event).err();
-            if failure.is_some() || interrupt::is_asked() {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
-        });
-        outcome.map_err(|error| match error {
-            Error::Diverged { epoch, step, loss, learning_rate, .. } => {
-                let checkpoint = (epoch > 1).then(|| self.run.checkpoint());
-                Error::Diverged { epoch, step, loss, learning_rate, checkpoint }.into()
-            }
-            error => self.source.blame(error),
-        })?;
-        failure.map_or(Ok(()), Err)?;
-        if !trainer.is_done() {
-            save(&trainer)?;
-            let progress = trainer.state().progress;
-            let (epoch, step) = (progress.epochs + 1, progress.steps);
-            return Err(Interrupted { run: self.run.folder().to_owned(), epoch, step }.into());
-        }
-        Ok(trainer.into_state().into_result())
-    }
-
-    fn start(&self, test_images: usize, epochs_done: usize) -> Start {
-        let TrainConfig { epochs, batch_size, seed, optimizer, average, .. } = self.recipe.training;
-        Start {
-            preset: self.recipe.name.clone(),
-            network: self.recipe.network.to_string(),
-            data: self.source.to_string(),
-            images: self.learned.len(),
-            validation: self.recipe.validation.to_string(),
-            validation_images: self.judged.map_or(0, Samples::len),
-            test_images,
-            parameters: self.network.parameter_count(),
-            seed,
-            threads: rayon::current_num_threads(),
-            kernels: self.network.kernels().name(),
-            epochs,
-            epochs_done,
-            batch_size,
-            learning_rate: optimizer.learning_rate(),
-            average,
-            run: self.run.folder().display().to_string(),
-        }
-    }
-}
-
-/// An epoch's figures.
-fn summarize(event: Event, learning_rate: f32) -> Option<Epoch> {
-    let Event::Epoch { epoch, train, validation, seconds } = event else { return None };
-    Some(Epoch {
-        epoch,
-        train_loss: train.loss(),
-        train_accuracy: train.accuracy(),
-        validation_loss: validation.map(|score| score.loss()),
-        validation_accuracy: validation.map(|score| score.accuracy()),
-        learning_rate,
-        seconds,
-        images_per_second: train.images as f64 / seconds.max(1e-9),
-    })
 }

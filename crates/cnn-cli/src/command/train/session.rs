@@ -1,0 +1,117 @@
+//! The training itself: what happens at each step and epoch, and how it is stopped.
+
+use crate::data::Source;
+use crate::interrupt::{self, Interrupted};
+use crate::progress::{Epoch, Reporter, Start, Step};
+use crate::recipe::Recipe;
+use crate::run::Run;
+use anyhow::Result;
+use layers::{Checkpoint, Error, Event, Network, Normalization, Parameters, Samples, TrainConfig, Trainer};
+use std::ops::ControlFlow;
+
+/// What training is done with.
+pub struct Session<'a> {
+    pub recipe: &'a Recipe,
+    pub network: &'a Network,
+    pub normalization: Normalization,
+    pub class_names: &'a [String],
+    pub source: &'a Source,
+    /// The images that are trained on.
+    pub learned: &'a dyn Samples,
+    /// Those that are judged after each epoch.
+    pub judged: Option<&'a dyn Samples>,
+    pub run: &'a Run,
+}
+
+impl Session<'_> {
+    /// Trains to the end, and gives what was learned.
+    pub fn train(&self, mut trainer: Trainer<'_>, reporter: &mut dyn Reporter) -> Result<Parameters> {
+        let Self { network, normalization, class_names, .. } = *self;
+        let mut metrics = self.run.open_metrics(trainer.state().progress.epochs)?;
+        let checkpoint = self.run.checkpoint();
+        let save = |trainer: &Trainer<'_>| {
+            let (config, state) = (trainer.config(), trainer.state());
+            Checkpoint::save(&checkpoint, network, normalization, class_names, config, state)
+        };
+        let mut rate = 0.0;
+        let mut failure = None;
+        let mut hear = |trainer: &Trainer<'_>, event: Event| -> Result<()> {
+            match event {
+                Event::Step { epoch, step, score, learning_rate } => {
+                    rate = learning_rate;
+                    reporter.step(Step { epoch, step, score });
+                }
+                _ => {
+                    let Some(epoch) = summarize(event, rate) else { return Ok(()) };
+                    // The checkpoint comes last: a run that goes on from it has these lines.
+                    metrics.push(&epoch)?;
+                    save(trainer)?;
+                    reporter.epoch(&epoch);
+                }
+            }
+            Ok(())
+        };
+        let outcome = trainer.run(|trainer, event| {
+            failure = hear(trainer, event).err();
+            if failure.is_some() || interrupt::is_asked() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        });
+        outcome.map_err(|error| match error {
+            Error::Diverged { epoch, step, loss, learning_rate, .. } => {
+                let checkpoint = (epoch > 1).then(|| self.run.checkpoint());
+                Error::Diverged { epoch, step, loss, learning_rate, checkpoint }.into()
+            }
+            error => self.source.blame(error),
+        })?;
+        failure.map_or(Ok(()), Err)?;
+        if !trainer.is_done() {
+            save(&trainer)?;
+            let progress = trainer.state().progress;
+            let (epoch, step) = (progress.epochs + 1, progress.steps);
+            return Err(Interrupted { run: self.run.folder().to_owned(), epoch, step }.into());
+        }
+        Ok(trainer.into_state().into_result())
+    }
+
+    /// What the run begins with.
+    pub fn start(&self, test_images: usize, epochs_done: usize) -> Start {
+        let TrainConfig { epochs, batch_size, seed, optimizer, average, .. } = self.recipe.training;
+        Start {
+            preset: self.recipe.name.clone(),
+            network: self.recipe.network.to_string(),
+            data: self.source.to_string(),
+            images: self.learned.len(),
+            validation: self.recipe.validation.to_string(),
+            validation_images: self.judged.map_or(0, Samples::len),
+            test_images,
+            parameters: self.network.parameter_count(),
+            seed,
+            threads: rayon::current_num_threads(),
+            kernels: self.network.kernels().name(),
+            epochs,
+            epochs_done,
+            batch_size,
+            learning_rate: optimizer.learning_rate(),
+            average,
+            run: self.run.folder().display().to_string(),
+        }
+    }
+}
+
+/// An epoch's figures.
+fn summarize(event: Event, learning_rate: f32) -> Option<Epoch> {
+    let Event::Epoch { epoch, train, validation, seconds } = event else { return None };
+    Some(Epoch {
+        epoch,
+        train_loss: train.loss(),
+        train_accuracy: train.accuracy(),
+        validation_loss: validation.map(|score| score.loss()),
+        validation_accuracy: validation.map(|score| score.accuracy()),
+        learning_rate,
+        seconds,
+        images_per_second: train.images as f64 / seconds.max(1e-9),
+    })
+}
