@@ -25,7 +25,7 @@ use std::path::PathBuf;
   cnn train --images pets --size 32 --rgb --preset lenet
   cnn train --resume clothes")]
 pub struct Train {
-    /// Which network, and how it is trained unless a flag says otherwise; `cnn presets` tells more
+    /// Which network, and how it is trained unless a flag says otherwise; `cnn presets` tells more [default: tutorial]
     #[arg(long, value_name = "NAME", conflicts_with = "config", value_parser = PossibleValuesParser::new(Recipe::preset_names()))]
     pub preset: Option<String>,
 

@@ -13,7 +13,7 @@ use layers::{
 use std::hint::black_box;
 
 /// The networks, by the first part of their workloads' names.
-const NETWORKS: [(&str, &str); 4] = [
+const NETWORKS: [(&str, &str); 5] = [
     ("tutorial", "28x28x1: conv 8 3x3 nobias, maxpool 2, dense 10"),
     ("mnist-example", "28x28x1: conv 32 3x3 relu, conv 64 3x3 relu, maxpool 2, dense 128 relu, dense 10"),
     (
@@ -30,13 +30,14 @@ const NETWORKS: [(&str, &str); 4] = [
          residual(conv 32 3x3 same nobias batchnorm relu, conv 32 3x3 same nobias batchnorm) relu, \
          globalavgpool, dense 10",
     ),
+    ("fast99", "28x28x1: conv 24 5x5, maxpool 2 relu, conv 32 3x3, maxpool 2 relu, dense 256 relu, dense 10"),
 ];
 
 /// Samples a workload is compared with the plain loops on.
 const VERIFIED: usize = 4;
 
 /// Samples that are trained on.
-const TRAINED: usize = 960;
+const TRAINED: usize = 768;
 
 /// A step that can be made again and again.
 pub type Step<'a> = Box<dyn FnMut() + 'a>;
@@ -65,7 +66,8 @@ pub fn workloads(with_busy: bool) -> Vec<Workload> {
     let per_image = Work::Train { batch: 1, optimizer: sgd(0.005, 0.0) };
     let momentum = Work::Train { batch: 64, optimizer: sgd(0.01, 0.9) };
     let adam = Work::Train { batch: 64, optimizer: Optimizer::Adam(Adam::default()) };
-    let [tutorial, mnist_example, lenet, resnet] = NETWORKS.map(|(_, line)| line);
+    let large = Work::Train { batch: 256, optimizer: Optimizer::Adam(Adam::default()) };
+    let [tutorial, mnist_example, lenet, resnet, fast99] = NETWORKS.map(|(_, line)| line);
     let new = |name: &str, network, work, busy| Workload { name: name.to_owned(), network, work, busy };
 
     let mut workloads = vec![
@@ -74,6 +76,7 @@ pub fn workloads(with_busy: bool) -> Vec<Workload> {
         new("mnist-example-adam-step", mnist_example, adam, false),
         new("lenet-step", lenet, momentum, false),
         new("resnet-step", resnet, momentum, false),
+        new("fast99-step", fast99, large, false),
     ];
     for (name, network) in NETWORKS {
         for batch in [1, 1000] {
