@@ -184,7 +184,7 @@ h1 { font-size: 1.7rem; margin: 1rem 0 .5rem; } h2 { font-size: 1.25rem; margin:
 .score strong { font-size: 1.6rem; }
 table { border-collapse: collapse; } .wide, pre { overflow-x: auto; }
 th, td { padding: .25rem .75rem .25rem 0; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }
-th[scope=row], .facts td { text-align: left; } .facts td { white-space: normal; overflow-wrap: anywhere; } .facts th { font-weight: 600; vertical-align: top; }
+th[scope=row], thead th:first-child, .facts td { text-align: left; } .facts td { white-space: normal; overflow-wrap: anywhere; } .facts th { font-weight: 600; vertical-align: top; }
 pre { padding: .75rem; border: 1px solid var(--line); border-radius: 6px; font-size: .85rem; line-height: 1.4; }
 figure { margin: 0 0 1rem; } figcaption { font-size: .9rem; }
 figure > svg, figure > img { max-width: 100%; height: auto; border-radius: 6px; }

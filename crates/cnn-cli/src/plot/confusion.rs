@@ -5,7 +5,7 @@ use maud::html;
 const CELL: usize = 44;
 
 /// Letters of the longest name that is shown in full.
-const NAME: usize = 14;
+const NAME: usize = 20;
 
 /// With more classes than this the cells are small and without numbers.
 const NUMBERED: usize = 30;
@@ -20,7 +20,8 @@ pub fn confusion(counts: &Array2<usize>, names: &[String]) -> String {
     let side = classes * cell;
     let letters = names.iter().map(|name| name.chars().count()).max().unwrap_or(1).min(NAME);
     let (left, top) = (130.max(24 + 8 * letters), 44 + 7 * letters);
-    let (width, height) = (left + side + 16, top + side + 16);
+    // The slanted names reach beyond the last column.
+    let (width, height) = (left + side + 16 + 4 * letters, top + side + 16);
     let cells = counts.indexed_iter().filter(|(_, count)| **count > 0);
     let short = |name: &String| match name.chars().count() {
         0..=NAME => name.clone(),
