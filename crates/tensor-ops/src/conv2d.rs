@@ -4,7 +4,7 @@
 //! [`Conv2dGeometry::forward_scratch`] numbers and so on.
 
 use crate::body::conv2d::{GradWeight, size};
-use crate::body::correlate::{Correlate, Correlation, PackForward, PackGradInput};
+use crate::body::correlate::{Correlate, Correlation, Maps, PackForward, PackGradInput};
 use crate::body::dense::GradBias;
 use crate::dispatch::dispatch;
 use crate::view::{aligned, slice, slice_mut};
@@ -36,7 +36,8 @@ pub fn forward(
     let correlation = &Correlation::forward(geometry);
     dispatch(kernels, PackForward { correlation, weight, panels });
     let steps = [size(geometry.input_shape(1)), size(geometry.output_shape(1))];
-    dispatch(kernels, Correlate { correlation, x, panels, bias, y, steps });
+    let maps = Maps { count: batch, steps };
+    dispatch(kernels, Correlate { correlation, x, panels, bias, y, maps });
     Ok(())
 }
 
@@ -60,7 +61,7 @@ pub fn grad_input(
     let dy = slice("dy", dy, &geometry.output_shape(batch))?;
     let weight = slice("weight", weight, &geometry.weight_shape())?;
     let dx = slice_mut("dx", dx, &geometry.input_shape(batch))?;
-    let steps = [size(geometry.output_shape(1)), size(geometry.input_shape(1))];
+    let maps = Maps { count: batch, steps: [size(geometry.output_shape(1)), size(geometry.input_shape(1))] };
     let Conv2dGeometry { rows, columns, in_channels, .. } = geometry;
     let len = dx.len();
     for row in 0..rows.stride.min(rows.input) {
@@ -71,7 +72,7 @@ pub fn grad_input(
                 PackGradInput { correlation, weight, columns: columns.kernel, taps: *taps, panels },
             );
             let y = &mut dx[((row * columns.input + column) * in_channels).min(len)..];
-            dispatch(kernels, Correlate { correlation, x: dy, panels, bias: None, y, steps });
+            dispatch(kernels, Correlate { correlation, x: dy, panels, bias: None, y, maps });
         }
     }
     Ok(())

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! for each group, block of ≤ 32 results' channels:
-//!     for each region of results that see the same taps, tile of P pixels of it:
+//!     for each region of results that see the same taps, tile of P pixels of it in all maps:
 //!         sums[pixel][lane] = bias[lane]
 //!         for each tap, input channel: sums[pixel][lane] += x[pixel + tap] · panel[tap, channel][lane]
 //!         y = sums
@@ -15,8 +15,8 @@
 //! 2. A tile of results stays in registers through the whole sum: memory sees each result once.
 //! 3. The weights are copied into panels first, one for each block, in the order in which the tile reads them. Left in
 //!    place, rows that are a power of two apart displace each other from the L1 cache.
-//! 4. A tile's pixels need not lie in one row: each has a slice of its own, all as long as the window reaches, so that
-//!    one comparison a step checks all. Only a region's last tile is not full, not every row's.
+//! 4. A tile's pixels need not lie in one row, nor in one map: each has a slice of its own, all as long as the window
+//!    reaches, so that one comparison a step checks all. Only a region's last tile is not full, not every row's.
 //! 5. Padding costs nothing: the windows that reach into it are regions of their own, with fewer taps.
 //! 6. Too few channels for a vector are filled up with zeros in the panel.
 //! 7. In a depthwise convolution the lanes are groups: the same tile, with vectors of inputs.
@@ -114,7 +114,7 @@ impl Correlation {
         }
     }
 
-    /// The results of `rows`, of one sample, to `y`, which starts with the first of them.
+    /// The results of `rows`, of each of some maps, to `y`, which starts with the first of them.
     #[inline(always)]
     pub(super) fn strip<I: Isa>(
         &self,
@@ -122,6 +122,7 @@ impl Correlation {
         mut panels: &[f32],
         bias: Option<&[f32]>,
         rows: Range<usize>,
+        maps: Maps,
         y: &mut [f32],
     ) {
         for group in 0..self.groups {
@@ -132,16 +133,30 @@ impl Correlation {
                 let bias = bias.map(|bias| &bias[at..at + block.filled]);
                 let rows = rows.clone();
                 if self.depthwise {
-                    let strip = Strip::<true> { of: self, x, channel: at, panel, bias, rows, y, at, block };
+                    let strip =
+                        Strip::<true> { of: self, x, channel: at, panel, bias, rows, maps, y, at, block };
                     with_tile::<I>(block.width, strip);
                 } else {
                     let channel = group * self.inputs;
-                    let strip = Strip::<false> { of: self, x, channel, panel, bias, rows, y, at, block };
+                    let strip =
+                        Strip::<false> { of: self, x, channel, panel, bias, rows, maps, y, at, block };
                     with_tile::<I>(block.width, strip);
                 }
             }
         }
     }
+}
+
+/// Maps one behind the other.
+#[derive(Clone, Copy)]
+pub(crate) struct Maps {
+    pub count: usize,
+    /// Numbers from one map's inputs to the next's, and from its results.
+    pub steps: [usize; 2],
+}
+
+impl Maps {
+    pub const ONE: Self = Self { count: 1, steps: [0; 2] };
 }
 
 /// The results of many maps.
@@ -151,17 +166,14 @@ pub(crate) struct Correlate<'a> {
     pub panels: &'a [f32],
     pub bias: Option<&'a [f32]>,
     pub y: &'a mut [f32],
-    /// Numbers from one map's inputs to the next's, and from its results.
-    pub steps: [usize; 2],
+    pub maps: Maps,
 }
 
 impl Body for Correlate<'_> {
     #[inline(always)]
     fn run<I: Isa>(self) {
-        let Self { correlation, x, panels, bias, y, steps } = self;
-        for (x, y) in x.chunks_exact(steps[0]).zip(y.chunks_mut(steps[1])) {
-            correlation.strip::<I>(x, panels, bias, 0..correlation.rows.output, y);
-        }
+        let Self { correlation, x, panels, bias, y, maps } = self;
+        correlation.strip::<I>(x, panels, bias, 0..correlation.rows.output, maps, y);
     }
 }
 
@@ -252,6 +264,7 @@ struct Strip<'a, const D: bool> {
     panel: &'a [f32],
     bias: Option<&'a [f32]>,
     rows: Range<usize>,
+    maps: Maps,
     y: &'a mut [f32],
     at: usize,
     block: Block,
@@ -259,7 +272,8 @@ struct Strip<'a, const D: bool> {
 
 /// A region's place and the run of its sums, in elements.
 struct Area {
-    /// Pixels beside each other.
+    /// Pixels below and beside each other.
+    height: usize,
     width: usize,
     /// The first pixel's first input, and the distances to that of the pixel below and of the one beside.
     x: usize,
@@ -289,7 +303,7 @@ impl<const D: bool> Tiled for Strip<'_, D> {
         let start = load::<I, V>(&start);
         for down in self.of.rows.regions(self.rows.clone()) {
             for across in self.of.columns.regions(0..self.of.columns.output) {
-                let pixels = down.results.len() * across.results.len();
+                let pixels = self.maps.count * down.results.len() * across.results.len();
                 let area = self.area(&down, &across, V * I::LANES);
                 for pixels in cover(pixels, [1, if P < 4 { P } else { 4 }, P]) {
                     match pixels.width {
@@ -312,10 +326,11 @@ impl<const D: bool> Strip<'_, D> {
         let tap_steps = [rows.dilation * row, columns.dilation * channels];
         let (taps_down, taps_across) = (down.taps.len(), across.taps.len());
         let y = (down.results.start - self.rows.start) * pitch[0] + across.results.start * pitch[1] + self.at;
-        let (columns_of_panel, width) = (width, across.results.len());
+        let (columns_of_panel, height, width) = (width, down.results.len(), across.results.len());
         if taps_down == 0 || taps_across == 0 {
             let (steps, tap_steps) = ([0; 2], [0; 2]);
             return Area {
+                height,
                 width,
                 x: 0,
                 steps,
@@ -335,6 +350,7 @@ impl<const D: bool> Strip<'_, D> {
         let iy = rows.source(down.results.start, down.taps.start);
         let ix = columns.source(across.results.start, across.taps.start);
         Area {
+            height,
             width,
             x: iy * row + ix * channels + self.channel,
             steps: [rows.stride * row, columns.stride * channels],
@@ -351,7 +367,7 @@ impl<const D: bool> Strip<'_, D> {
         }
     }
 
-    /// `P` pixels of a region, from its pixel `first` on.
+    /// `P` pixels of a region of all maps, from pixel `first` on.
     #[inline(always)]
     fn tile<I: Isa, const P: usize, const V: usize>(
         &mut self,
@@ -360,14 +376,20 @@ impl<const D: bool> Strip<'_, D> {
         start: [I::Vector; V],
     ) {
         let width = V * I::LANES;
-        let (mut row, mut column) = (first / area.width, first % area.width);
+        let (row, mut column) = (first / area.width, first % area.width);
+        let (mut map, mut row) = (row / area.height, row % area.height);
         let (mut x, mut y) = ([&self.x[..0]; P], [0; P]);
         for p in 0..P {
-            x[p] = &self.x[area.x + row * area.steps[0] + column * area.steps[1]..][..area.span];
-            y[p] = area.y + row * self.of.pitch[0] + column * self.of.pitch[1];
+            let Maps { steps, .. } = self.maps;
+            let from = map * steps[0] + area.x + row * area.steps[0] + column * area.steps[1];
+            x[p] = &self.x[from..][..area.span];
+            y[p] = map * steps[1] + area.y + row * self.of.pitch[0] + column * self.of.pitch[1];
             column += 1;
             if column == area.width {
                 (row, column) = (row + 1, 0);
+            }
+            if row == area.height {
+                (map, row) = (map + 1, 0);
             }
         }
         let mut sums = [start; P];

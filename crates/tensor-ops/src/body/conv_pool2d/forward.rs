@@ -11,7 +11,7 @@
 //! 2. The ReLU is applied to the pooled quarter.
 //! 3. The search for the maxima compares and selects for 16 filters at once, without a branch.
 
-use super::super::correlate::Correlation;
+use super::super::correlate::{Correlation, Maps};
 use super::super::cover;
 use super::super::eight::Eights;
 use super::super::tile::{lanes, lanes_mut};
@@ -79,7 +79,7 @@ impl Forward<'_> {
         conv.pack_forward::<I>(weight, panels);
         for (n, x) in x.chunks_exact(inputs).enumerate() {
             for wy in 0..rows {
-                conv.strip::<I>(x, panels, *bias, 2 * wy..2 * wy + 2, strip);
+                conv.strip::<I>(x, panels, *bias, 2 * wy..2 * wy + 2, Maps::ONE, strip);
                 for window in 0..columns {
                     for block in cover(filters, [1, 4, 8, 16]) {
                         let from = 2 * window * filters + block.start;
