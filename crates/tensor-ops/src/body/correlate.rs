@@ -376,20 +376,25 @@ impl<const D: bool> Strip<'_, D> {
         start: [I::Vector; V],
     ) {
         let width = V * I::LANES;
+        let Maps { steps, .. } = self.maps;
         let (row, mut column) = (first / area.width, first % area.width);
-        let (mut map, mut row) = (row / area.height, row % area.height);
+        let (map, mut row) = (row / area.height, row % area.height);
+        // Where the pixel's row begins.
+        let mut from = map * steps[0] + area.x + row * area.steps[0];
+        let mut to = map * steps[1] + area.y + row * self.of.pitch[0];
         let (mut x, mut y) = ([&self.x[..0]; P], [0; P]);
         for p in 0..P {
-            let Maps { steps, .. } = self.maps;
-            let from = map * steps[0] + area.x + row * area.steps[0] + column * area.steps[1];
-            x[p] = &self.x[from..][..area.span];
-            y[p] = map * steps[1] + area.y + row * self.of.pitch[0] + column * self.of.pitch[1];
+            x[p] = &self.x[from + column * area.steps[1]..][..area.span];
+            y[p] = to + column * self.of.pitch[1];
             column += 1;
             if column == area.width {
                 (row, column) = (row + 1, 0);
-            }
-            if row == area.height {
-                (map, row) = (map + 1, 0);
+                (from, to) = (from + area.steps[0], to + self.of.pitch[0]);
+                if row == area.height {
+                    row = 0;
+                    from = from + steps[0] - area.height * area.steps[0];
+                    to = to + steps[1] - area.height * self.of.pitch[0];
+                }
             }
         }
         let mut sums = [start; P];
