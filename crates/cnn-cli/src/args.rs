@@ -112,7 +112,7 @@ pub struct Data {
 /// How much is said.
 #[derive(clap::Args)]
 pub struct Progress {
-    /// What is printed on the way: auto is plain, with a line that moves where a person watches; json is one
+    /// What is printed on the way: auto is plain, with bars that move where a person watches; json is one
     /// object a line; none is nothing but errors
     #[arg(long, value_enum, default_value_t = Mode::Auto)]
     pub progress: Mode,

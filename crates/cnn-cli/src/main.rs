@@ -88,7 +88,8 @@ fn one_line(error: &anyhow::Error) -> String {
 
 /// What helps against the error, where that is known.
 fn hint(error: &anyhow::Error) -> Option<String> {
-    const WRITES_A_MODEL: &str = "`cnn train --out MODEL` writes a model";
+    const WRITES_A_MODEL: &str =
+        "`cnn train` writes a model, and `cnn train --resume RUN` goes on where it was stopped";
     if let Some(not_loaded) = error.downcast_ref::<NotLoaded>() {
         return Some(not_loaded.hint());
     }

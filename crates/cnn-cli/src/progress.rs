@@ -30,6 +30,9 @@ pub struct Start {
     pub epochs: usize,
     /// Those of them that an earlier part of the run made.
     pub epochs_done: usize,
+    /// What an earlier part of the run saw of the epoch that is next.
+    #[serde(skip)]
+    pub seen: Score,
     pub batch_size: usize,
     pub learning_rate: f32,
     pub average: Option<Average>,
@@ -53,11 +56,11 @@ pub struct Epoch {
     pub train_accuracy: f64,
     pub validation_loss: Option<f64>,
     pub validation_accuracy: Option<f64>,
-    /// That of the last step.
-    pub learning_rate: f32,
-    /// Seconds of training, without the validation.
+    /// That of the last step, if this process made it.
+    pub learning_rate: Option<f32>,
+    /// Seconds of training in this process, without the validation.
     pub seconds: f64,
-    pub images_per_second: f64,
+    pub images_per_second: Option<f64>,
 }
 
 /// Hears what happens. Whoever listens to less leaves a method as it is.

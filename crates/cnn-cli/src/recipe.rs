@@ -99,14 +99,16 @@ impl Recipe {
         Ok(recipe)
     }
 
-    pub fn to_toml(&self) -> String {
-        toml::to_string(self).expect("a recipe has nothing that TOML lacks")
+    /// The recipe as the text of a file.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string(self).context("the recipe as TOML")
     }
 
     /// Makes the network one for images of this shape and so many classes: the last dense layer gets as many outputs.
     pub fn fit(&mut self, input: [usize; 3], classes: usize) {
         self.network.input = input;
-        if let Some(Layer::Dense(last)) = self.network.layers.last_mut() {
+        let mut layers = self.network.layers.iter_mut().rev();
+        if let Some(Layer::Dense(last)) = layers.find(|layer| !matches!(layer, Layer::Softmax(_))) {
             last.outputs = classes;
         }
     }
@@ -220,7 +222,7 @@ mod tests {
         for preset in presets {
             assert!(!preset.about.is_empty() && preset.data.is_none(), "{}", preset.name);
             layers::Network::new(&preset.network).unwrap();
-            assert_eq!(Recipe::parse("", &preset.to_toml()).unwrap(), preset);
+            assert_eq!(Recipe::parse("", &preset.to_toml().unwrap()).unwrap(), preset);
         }
     }
 
@@ -230,6 +232,9 @@ mod tests {
         recipe.fit([32, 40, 3], 7);
         let network = layers::Network::new(&recipe.network).unwrap();
         assert_eq!((network.spec().input, network.classes().unwrap()), ([32, 40, 3], 7));
+        recipe.network = "dense 10, softmax".parse().unwrap();
+        recipe.fit([8, 8, 1], 3);
+        assert_eq!(layers::Network::new(&recipe.network).unwrap().classes().unwrap(), 3);
     }
 
     #[test]

@@ -11,6 +11,9 @@ use std::path::{Path, PathBuf};
 /// Where runs go that are not told where to.
 const RUNS: &str = "runs";
 
+/// A run's plots.
+const PLOTS: [&str; 3] = ["loss", "accuracy", "confusion"];
+
 pub struct Run {
     folder: PathBuf,
 }
@@ -28,7 +31,7 @@ impl Run {
             false if !force => {
                 bail!("{}: it holds something already; --force replaces a run", folder.display())
             }
-            false if run.config().is_file() => Ok(()),
+            false if run.metrics().is_file() && Recipe::read(&run.config()).is_ok() => Ok(()),
             false => bail!("{}: expected an older run, found other files", folder.display()),
         }
     }
@@ -68,7 +71,9 @@ impl Run {
 
     /// Removes what an older run left, so that nothing of it is taken for this one's.
     fn clear(&self) -> Result<()> {
-        for file in [self.config(), self.checkpoint(), self.metrics(), self.model(), self.report()] {
+        let plots = PLOTS.map(|name| self.plot(name));
+        let others = [self.config(), self.checkpoint(), self.metrics(), self.model(), self.report()];
+        for file in plots.into_iter().chain(others) {
             match fs::remove_file(&file) {
                 Err(error) if error.kind() != ErrorKind::NotFound => {
                     return Err(error).with_context(|| format!("cannot replace {}", file.display()));
@@ -103,14 +108,18 @@ impl Run {
         self.folder.join("metrics.jsonl")
     }
 
-    pub fn write_config(&self, recipe: &Recipe) -> Result<()> {
-        output::write(&self.config(), recipe.to_toml().as_bytes())
+    pub fn write_config(&self, config: &str) -> Result<()> {
+        output::write(&self.config(), config.as_bytes())
     }
 
     /// Writes one of the run's plots, and gives it back.
     pub fn write_plot(&self, name: &str, svg: String) -> Result<String> {
-        output::write(&self.folder.join(name).with_extension("svg"), svg.as_bytes())?;
+        output::write(&self.plot(name), svg.as_bytes())?;
         Ok(svg)
+    }
+
+    fn plot(&self, name: &str) -> PathBuf {
+        self.folder.join(name).with_extension("svg")
     }
 
     /// What happened in the first `epochs` epochs.

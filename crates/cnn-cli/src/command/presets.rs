@@ -20,16 +20,17 @@ pub fn run(args: args::Presets) -> Result<()> {
 }
 
 /// A preset for people: its name and sentence, and what there is to know.
-fn lines(recipe: &Recipe) -> Result<[String; 5]> {
+fn lines(recipe: &Recipe) -> Result<Vec<String>> {
     let Recipe { name, about, measured, network, training, .. } = recipe;
     let summary = Network::new(network)?.summary();
     let parameters: usize = summary.rows.iter().map(|row| row.parameters).sum();
     let multiply_adds: u64 = summary.rows.iter().map(|row| row.multiply_adds).sum();
-    Ok([
+    let mut lines = vec![
         format!("{name}: {about}"),
         format!("    {network}"),
         format!("    {parameters} parameters, {multiply_adds} multiply-adds an image"),
         format!("    epochs {}, batch size {}", training.epochs, training.batch_size),
-        format!("    {measured}"),
-    ])
+    ];
+    lines.extend((!measured.is_empty()).then(|| format!("    measured: {measured}")));
+    Ok(lines)
 }

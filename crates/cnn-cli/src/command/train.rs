@@ -11,7 +11,7 @@ use crate::output;
 use crate::progress::training;
 use crate::recipe::{self, Recipe, Validation};
 use crate::run::Run;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use layers::{
     Checkpoint, Kernels, Model, Network, Normalization, Samples, Subset, TrainConfig, TrainState, Trainer,
 };
@@ -25,14 +25,26 @@ struct Job {
     kernels: Kernels,
     source: Source,
     place: Place,
-    /// Where an earlier part of the run ended.
+    /// Where an earlier part of the run ended, and the classes it learned.
     state: Option<TrainState>,
+    known_classes: Vec<String>,
     out: Option<PathBuf>,
     progress: Mode,
     /// Whether the preset, not a flag, says how many images are used.
     limited_by_preset: bool,
-    /// Whether the network becomes one for the images' shape and classes.
-    fits: bool,
+    /// When the network becomes one for the images' shape and classes.
+    fit: Fit,
+}
+
+/// When a network becomes one for the images' shape and classes.
+#[derive(Clone, Copy, PartialEq)]
+enum Fit {
+    /// A preset's.
+    Always,
+    /// A recipe's: what the data do not say is left as it is.
+    ToNamedClasses,
+    /// One that was given for these images.
+    Never,
 }
 
 /// Where the run's files go.
@@ -66,7 +78,7 @@ impl Job {
             (.., Some(_)) => Recipe::preset("lenet"),
             _ => Recipe::preset("tutorial"),
         };
-        let limited_by_preset = args.data.limit.is_none() && recipe.limit.is_some();
+        let limited_by_preset = args.config.is_none() && args.data.limit.is_none() && recipe.limit.is_some();
         recipe.limit = args.data.limit.or(recipe.limit);
         recipe.validation = args.validation.unwrap_or(recipe.validation);
         if let Some(spec) = &args.spec {
@@ -95,26 +107,31 @@ impl Job {
             kernels,
             place: Place::New { folder: args.run, force: args.force },
             state: None,
+            known_classes: Vec::new(),
             out: args.out,
             progress: args.progress.progress,
             limited_by_preset,
-            fits: args.spec.is_none(),
+            fit: match (&args.spec, &args.config) {
+                (Some(_), _) => Fit::Never,
+                (_, Some(_)) => Fit::ToNamedClasses,
+                _ => Fit::Always,
+            },
             recipe,
         })
     }
 
     fn resumed(folder: PathBuf, args: args::Train, kernels: Kernels) -> Result<Self> {
         let (run, mut recipe) = Run::open(folder)?;
-        let state = match run.checkpoint() {
-            path if path.is_file() => {
-                let checkpoint = Checkpoint::load(&path)?;
-                recipe.training = checkpoint.config;
-                recipe.network = checkpoint.network.spec().clone();
-                Some(checkpoint.state)
-            }
-            // It was stopped before there was anything to keep.
-            _ => None,
-        };
+        let path = run.checkpoint();
+        let (mut state, mut known_classes) = (None, Vec::new());
+        // Without one, it was stopped before there was anything to keep.
+        if path.is_file() {
+            let checkpoint = Checkpoint::load(&path)?;
+            recipe.training = checkpoint.config;
+            recipe.network = checkpoint.network.spec().clone();
+            known_classes = checkpoint.class_names;
+            state = Some(checkpoint.state);
+        }
         let origin = recipe.data.clone().unwrap_or_else(Origin::found);
         Ok(Self {
             source: Source::from_origin(origin, recipe.limit),
@@ -122,22 +139,39 @@ impl Job {
             kernels,
             place: Place::Old(run),
             state,
+            known_classes,
             out: args.out,
             progress: args.progress.progress,
             limited_by_preset: false,
-            fits: false,
+            fit: Fit::Never,
         })
     }
 
     fn run(self) -> Result<()> {
-        let Self { mut recipe, kernels, source, place, state, out, progress, limited_by_preset, fits } = self;
+        let Self {
+            mut recipe,
+            kernels,
+            source,
+            place,
+            state,
+            known_classes,
+            out,
+            progress,
+            limited_by_preset,
+            fit,
+        } = self;
         let training_images = source.load(Split::Train)?;
         let test_images = source.load(Split::Test)?;
         let class_names = training_images.class_names().to_vec();
         source.check_classes(&class_names, test_images.class_names())?;
-        if fits {
+        source.check_classes(&known_classes, &class_names)?;
+        if fit == Fit::Always || fit == Fit::ToNamedClasses && !class_names.is_empty() {
             recipe.fit_to(&training_images);
         }
+        ensure!(
+            recipe.training.patience.is_none() || recipe.validation != Validation::Test,
+            "patience chooses an epoch by the validation, and that must not be the test images"
+        );
         let normalization = *recipe.normalization.get_or_insert_with(|| {
             let (mean, std) = training_images.mean_and_std();
             Normalization { mean: mean as f32, std: std as f32 }
@@ -146,6 +180,12 @@ impl Job {
         let test = Normalized::new(test_images, normalization);
         let network = Network::with_kernels(&recipe.network, kernels);
         let network = network.with_context(|| source.to_string())?;
+        let classes = network.classes()?;
+        ensure!(
+            class_names.is_empty() || class_names.len() == classes,
+            "{source}: expected a network with {} outputs, one a class, found {classes}",
+            class_names.len()
+        );
         let split = match recipe.validation {
             Validation::Share(share) => Some(Subset::split(&all, share, 0)?),
             Validation::None | Validation::Test => None,
@@ -160,14 +200,15 @@ impl Job {
             Some(state) => state,
             None => TrainState::new(&config, network.initial_parameters(config.seed))?,
         };
-        let epochs_done = state.progress.epochs;
+        let progress_made = state.progress;
         let trainer = Trainer::new(&network, config, learned, judged, state);
         let trainer = trainer.map_err(|error| source.blame(error))?;
+        let config = recipe.to_toml()?;
         let run = match place {
             Place::New { folder, force } => Run::create(folder, &recipe.name, force)?,
             Place::Old(run) => run,
         };
-        run.write_config(&recipe)?;
+        run.write_config(&config)?;
         let mut reporter = training(progress, recipe.report_every);
         let session = Session {
             recipe: &recipe,
@@ -178,8 +219,9 @@ impl Job {
             learned,
             judged,
             run: &run,
+            out: out.as_deref(),
         };
-        reporter.start(&session.start(test.len(), epochs_done));
+        reporter.start(&session.start(test.len(), progress_made));
         if limited_by_preset {
             reporter.say("This preset uses only the first images, as the tutorial does; --limit N sets another number.");
         }

@@ -39,7 +39,7 @@ pub fn run(args: args::Tutorial, kernels: Kernels) -> Result<()> {
     let state = TrainState::new(&config, network.initial_parameters(config.seed))?;
     let mut before = Score::default();
     let score = evaluate(&network, state.current(), &test, WINDOW, |seen| {
-        plain.window(seen.images, seen - before);
+        plain.window(seen.images, WINDOW, seen - before);
         before = seen;
     })?;
     plain.say(&format!(

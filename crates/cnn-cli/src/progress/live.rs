@@ -1,7 +1,7 @@
 use super::{Epoch, Plain, Reporter, Start, Step};
 use crate::console::{has_color, width};
 use crate::judge::Judgement;
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use layers::Score;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -56,8 +56,9 @@ impl Live {
 
     /// Prints above the bars.
     fn above(&mut self, print: impl FnOnce(&mut Plain)) {
-        let Self { bars, plain, .. } = self;
-        bars.suspend(|| print(plain));
+        // A terminal that went away is no reason to stop; the next step draws the bars again.
+        let _ = self.bars.clear();
+        print(&mut self.plain);
     }
 
     /// In a narrow terminal there is no room for a bar beside its figures.
@@ -82,12 +83,14 @@ impl Live {
             self.speed = Some(self.speed.map_or(now, |speed| speed + FRESH * (now - speed)));
         }
         self.drawn = Some((Instant::now(), self.all_seen));
-        let speed = self.speed.unwrap_or(0.0);
+        let speed = self.speed;
         let left = (self.epochs_to_do + 1 - epoch) * self.images_an_epoch - self.seen.images;
-        let left = Duration::from_secs_f64((left as f64 / speed.max(1.0)).min(1e9));
+        let left = speed.map(|speed| Duration::from_secs_f64((left as f64 / speed.max(1.0)).min(1e9)));
         self.epochs.set_prefix(format!("epoch {epoch}/{}", self.epochs_to_do));
         self.epochs.set_position(epoch as u64 - 1);
-        self.epochs.set_message(format!("{speed:.0} images/s, {} left", indicatif::HumanDuration(left)));
+        if let (Some(speed), Some(left)) = (speed, left) {
+            self.epochs.set_message(format!("{speed:.0} images/s, {} left", HumanDuration(left)));
+        }
         self.images.set_position(self.seen.images as u64);
         self.images.set_message(format!(
             "loss {:.4}, accuracy {:.2}%",
@@ -105,6 +108,7 @@ impl Reporter for Live {
     fn start(&mut self, start: &Start) {
         self.above(|plain| plain.start(start));
         self.epochs_to_do = start.epochs;
+        self.seen = start.seen;
         self.images_an_epoch = start.images;
         self.epochs.set_length(start.epochs as u64);
         self.images.set_length(start.images as u64);

@@ -23,8 +23,8 @@ impl Plain {
     }
 
     /// The tutorial's line about the last steps.
-    pub fn window(&mut self, step: usize, window: Score) {
-        let (steps, loss, accuracy) = (window.images, window.loss(), 100.0 * window.accuracy());
+    pub fn window(&mut self, step: usize, steps: usize, window: Score) {
+        let (loss, accuracy) = (window.loss(), 100.0 * window.accuracy());
         self.console.line(format_args!(
             "[Step {step}] Past {steps} steps: Average Loss {loss:.3} | Accuracy: {accuracy:.0}%"
         ));
@@ -48,8 +48,8 @@ impl Reporter for Plain {
         }
         *window = *window + score;
         if step.is_multiple_of(*every) {
-            let window = std::mem::take(window);
-            self.window(step, window);
+            let (steps, window) = (*every, std::mem::take(window));
+            self.window(step, steps, window);
         }
     }
 
@@ -127,7 +127,11 @@ impl Start {
             )
         }));
         lines.push(format!("Kernels: {kernels}, threads: {threads}. Folder: {run}"));
-        lines.extend((*epochs_done > 0).then(|| format!("Going on after epoch {epochs_done}")));
+        lines.extend(match (*epochs_done, self.seen.images) {
+            (0, 0) => None,
+            (done, 0) => Some(format!("Going on after epoch {done}")),
+            (done, seen) => Some(format!("Going on in epoch {}, after {seen} images", done + 1)),
+        });
         lines
     }
 }

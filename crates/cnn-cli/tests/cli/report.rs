@@ -83,6 +83,7 @@ fn a_browser_shows_the_report() {
     let page = folder.path().join("good/report.html");
     let log = folder.path().join("net.json");
     let output = Command::new(browser)
+        .args(["--disable-background-networking", "--disable-component-update", "--no-first-run"])
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--dump-dom"])
         .arg(format!("--user-data-dir={}", folder.path().join("profile").display()))
         .arg(format!("--log-net-log={}", log.display()))
@@ -113,7 +114,10 @@ fn check_requests(log: &Path, page: &Path) {
     let page = format!("file://{}", page.display());
     for url in requested {
         let host = url.split('/').nth(2).unwrap_or_default();
-        let is_own = host.contains("google") || host.contains("gvt1") || url.starts_with("chrome");
+        let is_own = host.contains("google")
+            || host.contains("gvt1")
+            || host.contains("gstatic")
+            || url.starts_with("chrome");
         assert!(url == page || url.starts_with("data:") || is_own, "the page asked for {url}");
     }
 }

@@ -40,7 +40,7 @@ fn a_run_leaves_all_there_is_to_know() {
     assert_eq!(model(&folder, "again"), model(&folder, "runs/lenet-1"));
 }
 
-/// As if the power had failed after an epoch, and in the middle of one.
+/// One of which nothing is left but its recipe, and one that is complete; the next test has those between.
 #[test]
 fn a_run_that_goes_on_comes_to_the_same_bits() {
     let folder = folder();
@@ -67,9 +67,9 @@ fn a_run_that_goes_on_comes_to_the_same_bits() {
 #[cfg(unix)]
 fn ctrl_c_and_kill_lose_nothing() {
     let folder = folder();
-    let long = "train --preset lenet --epochs 40 --batch-size 8 --limit 200 --progress none";
+    let long = "train --preset lenet --epochs 40 --batch-size 8 --progress none";
     cnn(&folder, &format!("{long} --run whole")).expect_success();
-    for (signal, code) in [("-INT", Some(130)), ("-TERM", Some(130)), ("-KILL", None)] {
+    for (signal, code) in [("-INT", Some(130)), ("-TERM", None), ("-KILL", None)] {
         let name = format!("part{signal}");
         let mut child = std::process::Command::new(command(&folder).get_program())
             .args(format!("{long} --run {name}").split_whitespace())
@@ -113,10 +113,10 @@ fn an_older_run_is_replaced_only_when_that_is_asked_for() {
     assert_ne!(model(&folder, "r"), older);
 
     fs::create_dir(folder.path().join("mine")).unwrap();
-    fs::write(folder.path().join("mine/letter.txt"), "dear").unwrap();
+    fs::write(folder.path().join("mine/config.toml"), "of = 'another program'").unwrap();
     cnn(&folder, &format!("{train} mine --force"))
         .expect_failure(&["mine: expected an older run, found other files"]);
-    assert_eq!(names(&folder.path().join("mine")), ["letter.txt"]);
+    assert_eq!(names(&folder.path().join("mine")), ["config.toml"]);
 }
 
 #[test]
@@ -148,7 +148,36 @@ fn networks_and_recipes_of_ones_own() {
     spec("conv 4 3x3, dense 5").expect_failure(&["the bundled sample", "expected a label below 5"]);
     spec("missing.toml").expect_failure(&["missing.toml"]);
 
+    // A class each, where the data name them.
+    fs::create_dir_all(folder.path().join("set")).unwrap();
+    for class in ["a", "b", "c"] {
+        let class = folder.path().join("set").join(class);
+        fs::create_dir(&class).unwrap();
+        for shade in 0..8 {
+            let image = image::GrayImage::from_pixel(9, 9, [20 * shade].into());
+            image.save(class.join(format!("{shade}.png"))).unwrap();
+        }
+    }
+    let mut arguments = vec!["train", "--spec", "8x8: dense 10", "--images", "set", "--size", "8"];
+    arguments.extend(["--epochs", "1", "--progress", "none", "--run", "named"]);
+    run(command(&folder).args(&arguments))
+        .expect_failure(&["set: expected a network with 3 outputs", "found 10"]);
+    arguments[2] = "8x8: dense 3";
+    run(command(&folder).args(&arguments)).expect_success();
+    fs::rename(folder.path().join("set/c"), folder.path().join("set/d")).unwrap();
+    cnn(&folder, "train --resume named").expect_failure(&["expected the classes a, b, c, found a, b, d"]);
+
+    // A recipe is trained as it is, where the data do not name their classes.
+    spec("dense 12").expect_success();
+    fs::copy(folder.path().join("r/config.toml"), folder.path().join("twelve.toml")).unwrap();
+    cnn(&folder, &format!("train --config twelve.toml {train}")).expect_success();
+    let config = fs::read_to_string(folder.path().join("r/config.toml")).unwrap();
+    assert!(config.contains("dense 12"), "{config}");
+
     let recipe = cnn(&folder, "presets keras").expect_success();
+    fs::write(folder.path().join("patient.toml"), format!("{recipe}patience = 2\n")).unwrap();
+    cnn(&folder, &format!("train --config patient.toml {train}"))
+        .expect_failure(&["must not be the test images"]);
     fs::write(folder.path().join("mine.toml"), recipe.replace("conv 8 3x3", "conv 4 3x3")).unwrap();
     cnn(&folder, &format!("train --config mine.toml {train}")).expect_success();
     fs::write(folder.path().join("mine.toml"), recipe.replace("epochs", "epoch")).unwrap();

@@ -94,7 +94,7 @@ fn counts_have_bars() {
     assert!(piped.contains('#') && !piped.contains('█') && !piped.contains('\x1b'), "{piped}");
 }
 
-/// Enough steps for some drawings, whatever the machine: one is made every tenth of a second.
+/// Its first step is drawn at once, however fast the machine.
 const LONG: &str = "train --preset lenet --epochs 4 --run r";
 
 /// Bars, redrawn in place, and the lines that stay once each; nothing of the bars at the end.

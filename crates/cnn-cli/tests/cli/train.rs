@@ -136,6 +136,13 @@ fn json_has_an_object_a_line_and_the_same_figures_as_text() {
     assert!(eval.starts_with(test_line.strip_suffix('}').unwrap()), "{eval}");
 }
 
+#[test]
+fn a_window_counts_steps_whatever_their_size() {
+    let folder = folder();
+    let output = cnn(&folder, "train --epochs 1 --batch-size 4").expect_success();
+    assert!(output.contains("[Step 200] Past 100 steps: "), "{output}");
+}
+
 /// The tutorial preset shows its windows; each starts at an epoch's first step.
 #[test]
 fn windows_of_a_hundred_steps() {

@@ -40,7 +40,8 @@ pub fn write(
     ];
     run.write_plot("confusion", confusion(&judgement.confusion(), &judgement.names))?;
     let seconds: f64 = epochs.iter().map(|epoch| epoch.seconds).sum();
-    let speed = epochs.iter().map(|epoch| epoch.images_per_second).sum::<f64>() / epochs.len().max(1) as f64;
+    let speeds: Vec<f64> = epochs.iter().filter_map(|epoch| epoch.images_per_second).collect();
+    let speed = speeds.iter().sum::<f64>() / speeds.len().max(1) as f64;
     let report = Report {
         title: format!("{} on {source}", recipe.name),
         facts: vec![
@@ -64,7 +65,7 @@ pub fn write(
         images,
         summary: model.network.summary().to_string(),
         pictures: inspect::pictures(model, images.dataset().image(0))?,
-        config: Some(recipe.to_toml()),
+        config: Some(recipe.to_toml()?),
     };
     output::write(&run.report(), report.to_html()?.as_bytes())
 }

@@ -6,8 +6,11 @@ use crate::progress::{Epoch, Reporter, Start, Step};
 use crate::recipe::Recipe;
 use crate::run::Run;
 use anyhow::Result;
-use layers::{Checkpoint, Error, Event, Network, Normalization, Parameters, Samples, TrainConfig, Trainer};
+use layers::{
+    Checkpoint, Error, Event, Network, Normalization, Parameters, Progress, Samples, TrainConfig, Trainer,
+};
 use std::ops::ControlFlow;
+use std::path::Path;
 
 /// What training is done with.
 pub struct Session<'a> {
@@ -21,6 +24,8 @@ pub struct Session<'a> {
     /// Those that are judged after each epoch.
     pub judged: Option<&'a dyn Samples>,
     pub run: &'a Run,
+    /// Where the model goes, too.
+    pub out: Option<&'a Path>,
 }
 
 impl Session<'_> {
@@ -33,16 +38,20 @@ impl Session<'_> {
             let (config, state) = (trainer.config(), trainer.state());
             Checkpoint::save(&checkpoint, network, normalization, class_names, config, state)
         };
-        let mut rate = 0.0;
+        // Of the epoch that runs: the last learning rate, and the images that were seen in this process.
+        let (mut rate, mut seen) = (None, 0);
         let mut failure = None;
         let mut hear = |trainer: &Trainer<'_>, event: Event| -> Result<()> {
             match event {
                 Event::Step { epoch, step, score, learning_rate } => {
-                    rate = learning_rate;
+                    rate = Some(learning_rate);
+                    seen += score.images;
                     reporter.step(Step { epoch, step, score });
                 }
                 _ => {
-                    let Some(epoch) = summarize(event, rate) else { return Ok(()) };
+                    let Some(epoch) = summarize(event, rate, std::mem::take(&mut seen)) else {
+                        return Ok(());
+                    };
                     // The checkpoint comes last: a run that goes on from it has these lines.
                     metrics.push(&epoch)?;
                     save(trainer)?;
@@ -71,13 +80,14 @@ impl Session<'_> {
             save(&trainer)?;
             let progress = trainer.state().progress;
             let (epoch, step) = (progress.epochs + 1, progress.steps);
-            return Err(Interrupted { run: self.run.folder().to_owned(), epoch, step }.into());
+            let (run, out) = (self.run.folder().to_owned(), self.out.map(Path::to_owned));
+            return Err(Interrupted { run, out, epoch, step }.into());
         }
         Ok(trainer.into_state().into_result())
     }
 
     /// What the run begins with.
-    pub fn start(&self, test_images: usize, epochs_done: usize) -> Start {
+    pub fn start(&self, test_images: usize, progress: Progress) -> Start {
         let TrainConfig { epochs, batch_size, seed, optimizer, average, .. } = self.recipe.training;
         Start {
             preset: self.recipe.name.clone(),
@@ -92,7 +102,8 @@ impl Session<'_> {
             threads: rayon::current_num_threads(),
             kernels: self.network.kernels().name(),
             epochs,
-            epochs_done,
+            epochs_done: progress.epochs,
+            seen: progress.score,
             batch_size,
             learning_rate: optimizer.learning_rate(),
             average,
@@ -102,7 +113,7 @@ impl Session<'_> {
 }
 
 /// An epoch's figures.
-fn summarize(event: Event, learning_rate: f32) -> Option<Epoch> {
+fn summarize(event: Event, learning_rate: Option<f32>, seen: usize) -> Option<Epoch> {
     let Event::Epoch { epoch, train, validation, seconds } = event else { return None };
     Some(Epoch {
         epoch,
@@ -112,6 +123,6 @@ fn summarize(event: Event, learning_rate: f32) -> Option<Epoch> {
         validation_accuracy: validation.map(|score| score.accuracy()),
         learning_rate,
         seconds,
-        images_per_second: train.images as f64 / seconds.max(1e-9),
+        images_per_second: (seen > 0).then(|| seen as f64 / seconds.max(1e-9)),
     })
 }
