@@ -18,7 +18,7 @@ use tensor_ops::ndarray::{Array2, Array3, ArrayD, ArrayView3, ArrayViewD, Axis, 
 /// assert_eq!(trace.output(0).shape(), [6, 6, 4]);
 /// assert_eq!(trace.logits()?.len(), 10);
 /// assert_eq!(trace.gradients(7)?.image.dim(), (8, 8, 1));
-/// # Ok::<(), layers::Error>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 pub struct Trace<'a> {
