@@ -36,3 +36,10 @@ fn class_number(names: &[String], class: &str) -> Result<usize> {
     let number = of_name.or_else(|| class.parse().ok().filter(|number| *number < names.len()));
     number.with_context(|| format!("expected a class, one of {}, found {class:?}", names.join(", ")))
 }
+
+/// The classes, the likeliest first.
+pub fn likeliest(probabilities: &[f32]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..probabilities.len()).collect();
+    order.sort_by(|&a, &b| probabilities[b].total_cmp(&probabilities[a]));
+    order
+}

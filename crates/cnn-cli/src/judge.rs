@@ -1,6 +1,6 @@
 //! A model judged by a set of images: each image's probabilities, and what follows from them.
 
-use crate::command::{JUDGE_BATCH, class_names};
+use crate::command::{JUDGE_BATCH, class_names, likeliest};
 use crate::data::Normalized;
 use anyhow::Result;
 use layers::ndarray::{Array2, Array4, ArrayView1, ArrayView2, Axis};
@@ -87,10 +87,8 @@ impl Judgement {
     /// The likeliest classes of an image, the likeliest first.
     pub fn top(&self, index: usize, count: usize) -> Vec<(&str, f32)> {
         let row = self.probabilities(index);
-        let mut order: Vec<usize> = (0..row.len()).collect();
-        order.sort_by(|&a, &b| row[b].total_cmp(&row[a]));
-        order.truncate(count);
-        order.into_iter().map(|class| (self.names[class].as_str(), row[class])).collect()
+        let order = likeliest(row.as_slice().expect("a row is contiguous"));
+        order.into_iter().take(count).map(|class| (self.names[class].as_str(), row[class])).collect()
     }
 
     /// How often each class (row) was taken for each (column).

@@ -82,7 +82,8 @@ impl Recipe {
 
     /// The preset of this name, which there is.
     pub fn preset(name: &str) -> Self {
-        Self::presets().find(|preset| preset.name == name).expect("a preset's name")
+        let text = Self::preset_text(name).expect("a preset's name");
+        Self::parse(name, text).expect("the presets are recipes")
     }
 
     pub fn read(path: &Path) -> Result<Self> {

@@ -124,8 +124,11 @@ impl Run {
 
     /// What happened in the first `epochs` epochs.
     pub fn epochs(&self, epochs: usize) -> Result<Vec<Epoch>> {
-        let text = self.lines(epochs)?;
-        let epochs = text.lines().map(serde_json::from_str).collect::<Result<_, _>>();
+        self.parse(&self.lines(epochs)?)
+    }
+
+    fn parse(&self, lines: &str) -> Result<Vec<Epoch>> {
+        let epochs = lines.lines().map(serde_json::from_str).collect::<Result<_, _>>();
         epochs.with_context(|| format!("{} holds no epochs", self.metrics().display()))
     }
 
@@ -141,9 +144,10 @@ impl Run {
     /// The file of what happened in each epoch, to write on behind the first `epochs`. What stands behind them is removed:
     /// it is about to happen again.
     pub fn open_metrics(&self, epochs: usize) -> Result<Metrics> {
-        self.epochs(epochs)?;
         let path = self.metrics();
-        output::write(&path, self.lines(epochs)?.as_bytes())?;
+        let lines = self.lines(epochs)?;
+        self.parse(&lines)?;
+        output::write(&path, lines.as_bytes())?;
         let file = File::options().append(true).open(&path);
         let file = file.with_context(|| format!("cannot write {}", path.display()))?;
         Ok(Metrics { path, file })

@@ -6,7 +6,7 @@ mod maps;
 use super::data::sheet::Tile;
 use super::predict::prepare::Preparation;
 use super::predict::{open, warn};
-use super::{class_names, class_number};
+use super::{class_names, class_number, likeliest};
 use crate::console::{self, Console};
 use crate::data::Source;
 use crate::drawing::page::Page;
@@ -55,7 +55,7 @@ pub fn run(args: args::Inspect) -> Result<()> {
             let trace = model.network.trace(&model.parameters, x.view())?;
             let names = class_names(&model)?;
             let probabilities = probabilities(&trace)?;
-            let likeliest = order(&probabilities);
+            let likeliest = likeliest(&probabilities);
             let class = match class {
                 Some(class) => class_number(&names, &class)?,
                 None => likeliest[0],
@@ -155,11 +155,4 @@ fn probabilities(trace: &Trace) -> Result<Vec<f32>> {
     let mut probabilities = logits.to_owned();
     softmax::forward(logits, probabilities.view_mut())?;
     Ok(probabilities.index_axis_move(Axis(0), 0).to_vec())
-}
-
-/// The classes, the likeliest first.
-fn order(probabilities: &[f32]) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..probabilities.len()).collect();
-    order.sort_by(|&a, &b| probabilities[b].total_cmp(&probabilities[a]));
-    order
 }

@@ -3,7 +3,7 @@
 pub mod prepare;
 mod view;
 
-use super::class_names;
+use super::{class_names, likeliest};
 use crate::args;
 use crate::console::Console;
 use anyhow::{Context, Result, bail, ensure};
@@ -123,8 +123,7 @@ impl Predictor {
     /// Says what one picture shows.
     fn show(&mut self, path: &Path, prepared: Prepared, json: bool, console: &mut Console) -> Result<()> {
         let probabilities = self.probabilities(&prepared.pixels)?;
-        let mut order: Vec<usize> = (0..probabilities.len()).collect();
-        order.sort_by(|&a, &b| probabilities[b].total_cmp(&probabilities[a]));
+        let order = likeliest(&probabilities);
         let best = order[0];
         let prediction = Prediction {
             file: path.display().to_string(),
