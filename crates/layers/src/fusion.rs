@@ -184,7 +184,7 @@ impl Operation for Fused {
             each_chunk(batch, buffers, &|n, (((x, dy), takes), (partial, scratch))| {
                 learn(n, x, dy, takes, partial.0, scratch.0);
             });
-            add_partials(batch, partials, gradients);
+            add_partials(partials, gradients);
         }
         let Some(dx) = dx else { return };
         let weight = array(geometry.conv().weight_shape(), &parameters[..self.weights()]);

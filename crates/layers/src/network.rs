@@ -3,6 +3,7 @@
 use crate::chain::{Chain, check_size};
 use crate::layer::{Backward, Context, Draw, Forward, Mode, Operation, Reference, Weights, array, array_mut};
 use crate::optimizer::{self, Learner};
+use crate::parallel;
 use crate::parameters::{Layout, ParameterSpec};
 use crate::random::{Purpose, stream};
 use crate::workspace::{buffer, check_batch};
@@ -408,17 +409,8 @@ impl Network {
         }
         let y = &mut y[..batch * self.output().len()];
         let (parameters, statistics) = (parameters.values(), parameters.statistics());
-        self.chain.forward(Forward {
-            batch,
-            mode,
-            parameters,
-            statistics,
-            x: images,
-            y,
-            saved,
-            scratch,
-            wide,
-        });
+        let pass = Forward { batch, mode, parameters, statistics, x: images, y, saved, scratch, wide };
+        parallel::pass(batch, || self.chain.forward(pass));
         Ok(images)
     }
 
@@ -486,7 +478,7 @@ impl Network {
             scratch,
             wide: &mut activations.wide,
         };
-        pass.run(&self.chain, weights);
+        parallel::pass(batch, || pass.run(&self.chain, weights));
     }
 
     /// The output's shape for a batch.

@@ -8,6 +8,7 @@ pub use adam::Adam;
 pub use rms_prop::RmsProp;
 pub use sgd::Sgd;
 
+use crate::parallel::join;
 use crate::workspace::buffer;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -215,7 +216,7 @@ impl<'a> Learner<'a> {
         if gradients.len() > PART {
             let (front, back) = gradients.split_at(gradients.len() / 2);
             let (mine, theirs) = self.split(front.len());
-            rayon::join(|| mine.update(front), || theirs.update(back));
+            join(|| mine.update(front), || theirs.update(back));
             return;
         }
         match self.optimizer {

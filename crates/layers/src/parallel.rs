@@ -4,13 +4,15 @@
 //! order has the same bits on any machine. One chunk runs without rayon: the tutorial's batch of one sample is
 //! such a chunk.
 
-use rayon::prelude::*;
+mod awake;
+
+pub(crate) use awake::join;
 use std::ops::AddAssign;
 
 /// More chunks than most machines have cores, few enough that summing one gradient per chunk is cheap.
 const CHUNKS: usize = 16;
 
-/// Fewer numbers than this are worked on before another thread is awake.
+/// Fewer numbers than this are worked on before another thread is there.
 const FEW: usize = 1 << 15;
 
 /// Samples in a chunk of a batch; the last chunk may have fewer.
@@ -28,66 +30,9 @@ pub(crate) fn most_chunks(batch: usize) -> usize {
     batch.min(CHUNKS)
 }
 
-/// The samples of one chunk, and each operand's numbers for them.
-fn chunk<'a, const N: usize>(
-    batch: usize,
-    index: usize,
-    operands: [&'a [f32]; N],
-) -> (usize, [&'a [f32]; N]) {
-    let start = index * chunk_samples(batch);
-    let samples = chunk_samples(batch).min(batch - start);
-    let part = |values: &'a [f32]| {
-        let len = values.len() / batch;
-        &values[start * len..(start + samples) * len]
-    };
-    (samples, operands.map(part))
-}
-
-/// Calls `work(samples, operands, y)` with each chunk's part of the operands and of `y`.
-pub(crate) fn map_chunks<const N: usize>(
-    batch: usize,
-    operands: [&[f32]; N],
-    y: &mut [f32],
-    work: impl Fn(usize, [&[f32]; N], &mut [f32]) + Sync,
-) {
-    if chunk_count(batch) == 1 {
-        return work(batch, operands, y);
-    }
-    let chunk_len = chunk_samples(batch) * (y.len() / batch);
-    let work = |(index, y): (usize, &mut [f32])| {
-        let (samples, operands) = chunk(batch, index, operands);
-        work(samples, operands, y);
-    };
-    match y.len() + operands.iter().map(|operand| operand.len()).sum::<usize>() < FEW {
-        true => y.chunks_mut(chunk_len).enumerate().for_each(work),
-        false => y.par_chunks_mut(chunk_len).enumerate().for_each(work),
-    }
-}
-
-/// Calls `work(samples, operands, partial)` with each chunk's part of the operands, and sums the partial results
-/// into `total` in the chunks' order. `partials` has room for one `total` a chunk.
-pub(crate) fn sum_chunks<const N: usize, T: Copy + Default + AddAssign + Send>(
-    batch: usize,
-    operands: [&[f32]; N],
-    partials: &mut [T],
-    total: &mut [T],
-    work: impl Fn(usize, [&[f32]; N], &mut [T]) + Sync,
-) {
-    let chunks = chunk_count(batch);
-    if chunks == 1 {
-        return work(batch, operands, total);
-    }
-    let partials = &mut partials[..chunks * total.len()];
-    partials.par_chunks_mut(total.len()).enumerate().for_each(|(index, partial)| {
-        let (samples, operands) = chunk(batch, index, operands);
-        work(samples, operands, partial);
-    });
-    total.fill(T::default());
-    for partial in partials.chunks_exact(total.len()) {
-        for (total, partial) in total.iter_mut().zip(partial) {
-            *total += *partial;
-        }
-    }
+/// Does a pass over a batch, while other threads stay awake to take the chunks that it shares out.
+pub(crate) fn pass(batch: usize, work: impl FnOnce() + Send) {
+    awake::with_helpers(chunk_count(batch) - 1, work);
 }
 
 /// Buffers that can be cut between two samples.
@@ -107,9 +52,9 @@ pub(crate) struct Front {
 }
 
 /// So many numbers for each chunk, such as scratch or a partial sum.
-pub(crate) struct PerChunk<'a>(pub &'a mut [f32], pub usize);
+pub(crate) struct PerChunk<'a, T = f32>(pub &'a mut [T], pub usize);
 
-impl Cut for PerChunk<'_> {
+impl<T: Send> Cut for PerChunk<'_, T> {
     fn cut(self, front: Front) -> (Self, Self) {
         let (mine, theirs) = self.0.split_at_mut(front.chunks * self.1);
         (Self(mine, self.1), Self(theirs, self.1))
@@ -126,6 +71,20 @@ impl<T: Send> Cut for &mut [T] {
     fn cut(self, front: Front) -> (Self, Self) {
         let at = self.len() / front.of * front.samples;
         self.split_at_mut(at)
+    }
+}
+
+impl<T: Sync, const N: usize> Cut for [&[T]; N] {
+    fn cut(self, front: Front) -> (Self, Self) {
+        let parts = self.map(|slice| slice.cut(front));
+        (parts.map(|part| part.0), parts.map(|part| part.1))
+    }
+}
+
+/// The number of the first sample.
+impl Cut for usize {
+    fn cut(self, front: Front) -> (Self, Self) {
+        (self, self + front.samples)
     }
 }
 
@@ -154,27 +113,66 @@ fn cut_and_work<B: Cut>(samples: usize, chunk: usize, buffers: B, work: &(impl F
     }
     let front = Front { chunks: chunks / 2, samples: chunks / 2 * chunk, of: samples };
     let (mine, theirs) = buffers.cut(front);
-    rayon::join(
+    join(
         || cut_and_work(front.samples, chunk, mine, work),
         || cut_and_work(samples - front.samples, chunk, theirs, work),
     );
 }
 
+/// Calls `work(samples, operands, y)` with each chunk's part of the operands and of `y`.
+pub(crate) fn map_chunks<const N: usize>(
+    batch: usize,
+    operands: [&[f32]; N],
+    y: &mut [f32],
+    work: impl Fn(usize, [&[f32]; N], &mut [f32]) + Sync,
+) {
+    match y.len() + operands.iter().map(|operand| operand.len()).sum::<usize>() < FEW {
+        true => work(batch, operands, y),
+        false => each_chunk(batch, (operands, y), &|samples, (operands, y)| work(samples, operands, y)),
+    }
+}
+
+/// Calls `work(samples, operands, partial)` with each chunk's part of the operands, and sums the partial results
+/// into `total` in the chunks' order. `partials` has room for one `total` a chunk.
+pub(crate) fn sum_chunks<const N: usize, T: Copy + AddAssign + Send + Sync>(
+    batch: usize,
+    operands: [&[f32]; N],
+    partials: &mut [T],
+    total: &mut [T],
+    work: impl Fn(usize, [&[f32]; N], &mut [T]) + Sync,
+) {
+    let chunks = chunk_count(batch);
+    if chunks == 1 {
+        return work(batch, operands, total);
+    }
+    let partials = &mut partials[..chunks * total.len()];
+    let buffers = (operands, PerChunk(&mut *partials, total.len()));
+    each_chunk(batch, buffers, &|samples, (operands, partial)| work(samples, operands, partial.0));
+    add_partials(partials, total);
+}
+
 /// Adds up the partial sums of a batch's chunks, in their order; ranges of a long sum are shared out to threads.
-pub(crate) fn add_partials(batch: usize, partials: &[f32], total: &mut [f32]) {
+pub(crate) fn add_partials<T: Copy + AddAssign + Send + Sync>(partials: &[T], total: &mut [T]) {
+    add_range(partials, total.len(), 0, total);
+}
+
+/// The same for the numbers from `start` on of sums of this length.
+fn add_range<T: Copy + AddAssign + Send + Sync>(partials: &[T], len: usize, start: usize, total: &mut [T]) {
     const RANGE: usize = 1 << 12;
-    let (len, chunks) = (total.len(), chunk_count(batch));
-    let add = |(index, total): (usize, &mut [f32])| {
-        let at = index * RANGE;
-        total.copy_from_slice(&partials[at..at + total.len()]);
-        for chunk in 1..chunks {
-            let partial = &partials[chunk * len + at..][..total.len()];
-            total.iter_mut().zip(partial).for_each(|(total, partial)| *total += partial);
+    if total.len() > RANGE {
+        let half = total.len() / 2;
+        let (mine, theirs) = total.split_at_mut(half);
+        return join(
+            || add_range(partials, len, start, mine),
+            || add_range(partials, len, start + half, theirs),
+        );
+    }
+    for (chunk, partial) in partials.chunks_exact(len).enumerate() {
+        let partial = &partial[start..][..total.len()];
+        match chunk {
+            0 => total.copy_from_slice(partial),
+            _ => total.iter_mut().zip(partial).for_each(|(total, partial)| *total += *partial),
         }
-    };
-    match len <= RANGE {
-        true => add((0, total)),
-        false => total.par_chunks_mut(RANGE).enumerate().for_each(add),
     }
 }
 
@@ -185,17 +183,12 @@ pub(crate) fn for_rows(
     scratch: &mut [f32],
     fill: impl Fn(usize, &mut [f32], &mut [f32]) + Sync,
 ) {
-    if count == 1 {
-        return fill(0, rows, scratch);
-    }
-    let (len, part) = (rows.len() / count, scratch.len() / count);
-    let rows = rows.par_chunks_exact_mut(len).enumerate();
-    match part {
-        0 => rows.for_each(|(index, row)| fill(index, row, &mut [])),
-        _ => rows
-            .zip(scratch.par_chunks_exact_mut(part))
-            .for_each(|((index, row), scratch)| fill(index, row, scratch)),
-    }
+    each_chunk(count, (0, (rows, scratch)), &|rows_here, (first, (rows, scratch))| {
+        let (len, part) = (rows.len() / rows_here, scratch.len() / rows_here);
+        for (row, values) in rows.chunks_exact_mut(len).enumerate() {
+            fill(first + row, values, &mut scratch[row * part..][..part]);
+        }
+    });
 }
 
 #[cfg(test)]

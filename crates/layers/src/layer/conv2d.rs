@@ -208,7 +208,7 @@ impl Operation for Plan {
             let scratch = PerChunk(&mut *scratch, geometry.grad_weight_scratch());
             let buffers = ((x, dy), (PerChunk(partials, self.learned()), scratch));
             each_chunk(batch, buffers, &|n, ((x, dy), (partial, scratch))| learn(n, x, dy, partial.0, scratch.0));
-            add_partials(batch, partials, gradients);
+            add_partials(partials, gradients);
         }
         let Some(dx) = dx else { return };
         let weight = array(geometry.weight_shape(), &parameters[..self.weights()]);

@@ -1,6 +1,6 @@
 use super::{Backward, Context, Forward, Operation, PLANNED, Reference, array, array_mut, Settings};
 use crate::optimizer::Learner;
-use crate::parallel::map_chunks;
+use crate::parallel::{join, map_chunks};
 use crate::parameters::ParameterSpec;
 use crate::{Initializer, Misfit, Shape};
 use crate::text::{self, Words};
@@ -74,8 +74,11 @@ struct Plan {
     kernels: Kernels,
 }
 
-/// Multiply-adds that one thread does before another is awake.
+/// Multiply-adds that a thread takes at the least: sharing out fewer takes as long as doing them.
 const FEW_PRODUCTS: usize = 1 << 20;
+
+/// Inputs and outputs are shared out by so many: a block of the kernels.
+const BLOCK: usize = 32;
 
 /// With fewer outputs than this the weights of an output lie together: every kernel then runs along the inputs.
 const FEW: usize = 32;
@@ -89,14 +92,6 @@ impl Plan {
     /// all samples.
     fn shares_weights(&self, batch: usize) -> bool {
         batch >= 8 && !self.is_column_major()
-    }
-
-    /// Inputs and outputs that a thread takes at the least then: all, where it is done before another thread is awake.
-    fn least(&self, batch: usize) -> [usize; 2] {
-        match batch * self.inputs * self.outputs < FEW_PRODUCTS {
-            true => [self.inputs, self.outputs],
-            false => [(self.inputs / 16).next_multiple_of(64), 32],
-        }
     }
 
     /// The weights' shape, in their order.
@@ -117,23 +112,24 @@ impl Plan {
     }
 }
 
-/// Calls `work(start, shared, out)` with matching ranges of both along the axes named, each of at least `least`.
+/// Calls `work(start, shared, out)` with matching ranges of both along the axes named. Each is a whole number of blocks,
+/// but for the last, and worth a thread, if one number takes so many `products`.
 fn each_range(
     (shared, shared_axis): (ArrayView2<f32>, Axis),
     (out, out_axis): (ArrayViewMut2<f32>, Axis),
-    least: usize,
+    products: usize,
     start: usize,
     work: &(impl Fn(usize, ArrayView2<f32>, ArrayViewMut2<f32>) + Sync),
 ) {
     let len = out.len_of(out_axis);
-    if len < 2 * least {
+    let at = (len / 2).next_multiple_of(BLOCK);
+    if at >= len || (len - at) * products < FEW_PRODUCTS {
         return work(start, shared, out);
     }
-    let at = len / least / 2 * least;
     let ((front, back), (mine, theirs)) = (shared.split_at(shared_axis, at), out.split_at(out_axis, at));
-    rayon::join(
-        || each_range((front, shared_axis), (mine, out_axis), least, start, work),
-        || each_range((back, shared_axis), (theirs, out_axis), least, start + at, work),
+    join(
+        || each_range((front, shared_axis), (mine, out_axis), products, start, work),
+        || each_range((back, shared_axis), (theirs, out_axis), products, start + at, work),
     );
 }
 
@@ -170,7 +166,7 @@ impl Operation for Plan {
         if self.shares_weights(batch) {
             // Every sample needs all weights, an output only its own.
             let (x, y) = (array((batch, inputs), x), array_mut((batch, outputs), y));
-            return each_range((weight, Axis(1)), (y, Axis(1)), self.least(batch)[1], 0, &|start, weight, y| {
+            return each_range((weight, Axis(1)), (y, Axis(1)), batch * inputs, 0, &|start, weight, y| {
                 let (bias, _) = bias.split_at(Axis(0), start).1.split_at(Axis(0), y.ncols());
                 dense::forward(kernels, x, weight, Some(bias), y).expect(PLANNED);
             });
@@ -188,7 +184,7 @@ impl Operation for Plan {
         let x = array((batch, inputs), x);
         dense::grad_bias(kernels, rows, dbias).expect(PLANNED);
         if self.shares_weights(batch) {
-            each_range((x, Axis(1)), (dweight, Axis(0)), self.least(batch)[0], 0, &|_, x, dweight| {
+            each_range((x, Axis(1)), (dweight, Axis(0)), batch * outputs, 0, &|_, x, dweight| {
                 dense::grad_weight(kernels, x, rows, dweight).expect(PLANNED);
             });
         } else {
@@ -198,7 +194,7 @@ impl Operation for Plan {
         let (weight, _) = self.parts(parameters);
         if self.shares_weights(batch) {
             let dx = array_mut((batch, inputs), dx);
-            each_range((weight, Axis(0)), (dx, Axis(1)), self.least(batch)[0], 0, &|_, weight, dx| {
+            each_range((weight, Axis(0)), (dx, Axis(1)), batch * outputs, 0, &|_, weight, dx| {
                 dense::grad_input(kernels, rows, weight, dx).expect(PLANNED);
             });
         } else {
