@@ -41,6 +41,9 @@ pub(crate) trait Isa {
     /// [`Isa::mul_add`] lane by lane.
     fn mul_add_lanes(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
 
+    /// The bits that are set in both.
+    fn and(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+
     /// Of sixteen numbers, those that are not 0 and whose `flags` have the bit `flag`: they are moved to the front of
     /// `packed[1]`, and their indices, counted from `first`, to that of `packed[0]` as bits. What follows them there
     /// is arbitrary. How many they are.
@@ -85,6 +88,11 @@ impl Isa for Portable {
     }
 
     #[inline(always)]
+    fn and(a: [f32; 4], b: [f32; 4]) -> [f32; 4] {
+        std::array::from_fn(|l| f32::from_bits(a[l].to_bits() & b[l].to_bits()))
+    }
+
+    #[inline(always)]
     fn pack(
         values: &[f32; 16],
         flags: &[u8; 16],
@@ -100,7 +108,7 @@ impl Isa for Portable {
 #[cfg(target_arch = "x86_64")]
 macro_rules! x86 {
     ($(#[$doc:meta])* $name:ident: $lanes:literal in $vector:ident, eights in $eights:ident, half $half:ident,
-     $splat:ident, $mul_add:ident, $pack:ident) => {
+     $splat:ident, $mul_add:ident, $and:ident, $pack:ident) => {
         $(#[$doc])*
         struct $name;
 
@@ -146,6 +154,12 @@ macro_rules! x86 {
             }
 
             #[inline(always)]
+            fn and(a: Self::Vector, b: Self::Vector) -> Self::Vector {
+                // SAFETY: only bodies that run with these instructions come here.
+                unsafe { x86_64::$and(a, b) }
+            }
+
+            #[inline(always)]
             fn pack(
                 values: &[f32; 16],
                 flags: &[u8; 16],
@@ -163,19 +177,22 @@ macro_rules! x86 {
 #[cfg(target_arch = "x86_64")]
 x86! {
     /// 512-bit vectors, and twice as many registers.
-    Avx512: 16 in __m512, eights in __m512, half Avx2, _mm512_set1_ps, _mm512_fmadd_ps, avx512
+    Avx512: 16 in __m512, eights in __m512, half Avx2, _mm512_set1_ps, _mm512_fmadd_ps, _mm512_and_ps,
+    avx512
 }
 
 #[cfg(target_arch = "x86_64")]
 x86! {
     /// 256-bit vectors and fused multiply-add.
-    Avx2: 8 in __m256, eights in __m256, half Fma, _mm256_set1_ps, _mm256_fmadd_ps, avx2
+    Avx2: 8 in __m256, eights in __m256, half Fma, _mm256_set1_ps, _mm256_fmadd_ps, _mm256_and_ps,
+    avx2
 }
 
 #[cfg(target_arch = "x86_64")]
 x86! {
     /// The same on 128 bits.
-    Fma: 4 in __m128, eights in __m256, half Fma, _mm_set1_ps, _mm_fmadd_ps, avx2
+    Fma: 4 in __m128, eights in __m256, half Fma, _mm_set1_ps, _mm_fmadd_ps, _mm_and_ps,
+    avx2
 }
 
 /// One operation with its arguments, ready to run.

@@ -129,32 +129,32 @@ fn add_runs<I: Isa>(runs: Runs, sums: &mut [f32], source: &[f32], entries: Entri
         let (sums, source) = (&mut sums[done..], &source[done..]);
         // As many rows at once as there are registers for sums: 10 to 12 of 16, 15 to 20 of 32.
         done += match (I::LANES, rest.len.div_ceil(I::LANES)) {
-            (16, 1) => blocks::<I, 5, 1, 16>(rest, sums, source, entries),
-            (16, 2) => blocks::<I, 5, 2, 16>(rest, sums, source, entries),
-            (16, 3) => blocks::<I, 5, 3, 16>(rest, sums, source, entries),
-            (16, 4) => blocks::<I, 5, 4, 16>(rest, sums, source, entries),
-            (16, 5) => blocks::<I, 3, 5, 16>(rest, sums, source, entries),
-            (16, 6..=11) => blocks::<I, 3, 6, 16>(rest, sums, source, entries),
-            (16, _) => blocks::<I, 1, 12, 16>(rest, sums, source, entries),
-            (8, 1) => blocks::<I, 5, 1, 8>(rest, sums, source, entries),
-            (8, 2) => blocks::<I, 5, 2, 8>(rest, sums, source, entries),
-            (8, 3) => blocks::<I, 3, 3, 8>(rest, sums, source, entries),
-            (8, 4) => blocks::<I, 3, 4, 8>(rest, sums, source, entries),
-            (8, 5) => blocks::<I, 1, 5, 8>(rest, sums, source, entries),
-            (8, 6..=11) => blocks::<I, 1, 6, 8>(rest, sums, source, entries),
-            (8, _) => blocks::<I, 1, 12, 8>(rest, sums, source, entries),
-            (_, 1) => blocks::<I, 5, 1, 4>(rest, sums, source, entries),
-            (_, 2) => blocks::<I, 5, 2, 4>(rest, sums, source, entries),
-            (_, 3..=5) => blocks::<I, 3, 3, 4>(rest, sums, source, entries),
-            (_, 6..=11) => blocks::<I, 1, 6, 4>(rest, sums, source, entries),
-            (_, _) => blocks::<I, 1, 12, 4>(rest, sums, source, entries),
+            (16, 1) => blocks::<I, 5, 1>(rest, sums, source, entries),
+            (16, 2) => blocks::<I, 5, 2>(rest, sums, source, entries),
+            (16, 3) => blocks::<I, 5, 3>(rest, sums, source, entries),
+            (16, 4) => blocks::<I, 5, 4>(rest, sums, source, entries),
+            (16, 5) => blocks::<I, 3, 5>(rest, sums, source, entries),
+            (16, 6..=11) => blocks::<I, 3, 6>(rest, sums, source, entries),
+            (16, _) => blocks::<I, 1, 12>(rest, sums, source, entries),
+            (8, 1) => blocks::<I, 5, 1>(rest, sums, source, entries),
+            (8, 2) => blocks::<I, 5, 2>(rest, sums, source, entries),
+            (8, 3) => blocks::<I, 3, 3>(rest, sums, source, entries),
+            (8, 4) => blocks::<I, 3, 4>(rest, sums, source, entries),
+            (8, 5) => blocks::<I, 1, 5>(rest, sums, source, entries),
+            (8, 6..=11) => blocks::<I, 1, 6>(rest, sums, source, entries),
+            (8, _) => blocks::<I, 1, 12>(rest, sums, source, entries),
+            (_, 1) => blocks::<I, 5, 1>(rest, sums, source, entries),
+            (_, 2) => blocks::<I, 5, 2>(rest, sums, source, entries),
+            (_, 3..=5) => blocks::<I, 3, 3>(rest, sums, source, entries),
+            (_, 6..=11) => blocks::<I, 1, 6>(rest, sums, source, entries),
+            (_, _) => blocks::<I, 1, 12>(rest, sums, source, entries),
         };
     }
 }
 
 /// The first `V` vectors of all runs, by `K` rows or single ones: how many numbers of a row they are.
 #[inline(always)]
-fn blocks<I: Isa, const K: usize, const V: usize, const L: usize>(
+fn blocks<I: Isa, const K: usize, const V: usize>(
     runs: Runs,
     sums: &mut [f32],
     source: &[f32],
@@ -164,59 +164,61 @@ fn blocks<I: Isa, const K: usize, const V: usize, const L: usize>(
     while row < runs.rows {
         let (sums, source) = (&mut sums[row * runs.steps[0]..], &source[row * runs.steps[1]..]);
         if row + K <= runs.rows {
-            block::<I, K, V, L>(runs, sums, source, entries);
+            block::<I, K, V>(runs, sums, source, entries);
             row += K;
         } else {
-            block::<I, 1, V, L>(runs, sums, source, entries);
+            block::<I, 1, V>(runs, sums, source, entries);
             row += 1;
         }
     }
-    runs.len.min(V * L)
+    runs.len.min(V * I::LANES)
 }
 
-/// `K` rows of `V` vectors of `L` sums in registers.
+/// `K` rows of `V` vectors of sums in registers.
 #[inline(always)]
-fn block<I: Isa, const K: usize, const V: usize, const L: usize>(
+fn block<I: Isa, const K: usize, const V: usize>(
     runs: Runs,
     sums: &mut [f32],
     source: &[f32],
     entries: Entries,
 ) {
     let [sums_step, source_step] = runs.steps;
+    let width = V * I::LANES;
     // From 0 on, for neighbouring places have sums in common: each would wait for the one before it.
-    let mut tile = [[[0.0; L]; V]; K];
+    let mut tile = [[I::splat(0.0); V]; K];
     for (at, &g) in entries.at.iter().zip(entries.g) {
-        let source = &source[at.to_bits() as usize * runs.unit..][..(K - 1) * source_step + V * L];
+        let source = &source[at.to_bits() as usize * runs.unit..][..(K - 1) * source_step + width];
+        let g = I::splat(g);
         for k in 0..K {
-            let run = &source[k * source_step..][..V * L];
+            let run = &source[k * source_step..][..width];
             for v in 0..V {
-                let x = lanes::<L>(&run[v * L..]);
-                for l in 0..L {
-                    tile[k][v][l] = I::mul_add(g, x[l], tile[k][v][l]);
-                }
+                tile[k][v] = I::mul_add_lanes(g, I::load(&run[v * I::LANES..]), tile[k][v]);
             }
         }
     }
     // The last vector may reach over the end of the run: what lies there belongs to others.
-    let left = runs.len.min(V * L) - (V - 1) * L;
-    let mut inside = [0; L];
-    for l in 0..L {
-        inside[l] = if l < left { u32::MAX } else { 0 };
-    }
+    let left = runs.len.min(width) - (V - 1) * I::LANES;
+    let inside = I::load(&FIRST[LANES - left..]);
     for k in 0..K {
-        let sums = &mut sums[k * sums_step..][..V * L];
-        for l in 0..L {
-            let last = &mut tile[k][V - 1][l];
-            *last = f32::from_bits(last.to_bits() & inside[l]);
-        }
+        let sums = &mut sums[k * sums_step..][..width];
+        tile[k][V - 1] = I::and(tile[k][V - 1], inside);
         for v in 0..V {
-            let sums = lanes_mut::<L>(&mut sums[v * L..]);
-            for l in 0..L {
-                sums[l] += tile[k][v][l];
-            }
+            let sums = &mut sums[v * I::LANES..];
+            I::store(I::mul_add_lanes(tile[k][v], I::splat(1.0), I::load(sums)), sums);
         }
     }
 }
+
+/// All bits of some numbers and none of those behind them.
+const FIRST: [f32; 2 * LANES] = {
+    let mut first = [0.0; 2 * LANES];
+    let mut l = 0;
+    while l < LANES {
+        first[l] = f32::from_bits(u32::MAX);
+        l += 1;
+    }
+    first
+};
 
 /// `to[j][i] = from[i][j]` for `size[0]` rows of `size[1]` numbers, each row a step from the last.
 #[inline(always)]
