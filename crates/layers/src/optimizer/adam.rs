@@ -1,4 +1,4 @@
-use super::Learner;
+use super::{Learner, normal};
 use serde::{Deserialize, Serialize};
 
 /// Adam (Kingma and Ba 2015): a step scaled by running means of the gradient and of its square, each divided by what
@@ -39,8 +39,8 @@ impl Adam {
         let moments = first.iter_mut().zip(second);
         for ((p, g), (m, v)) in parameters.iter_mut().zip(gradients).zip(moments) {
             let g = g + decay * *p;
-            *m = beta1 * *m + (1.0 - beta1) * g;
-            *v = beta2 * *v + (1.0 - beta2) * g * g;
+            *m = normal(beta1 * *m + (1.0 - beta1) * g);
+            *v = normal(beta2 * *v + (1.0 - beta2) * g * g);
             *p = *p * keep - step * *m / (v.sqrt() / root + epsilon);
         }
     }

@@ -1,4 +1,4 @@
-use super::Learner;
+use super::{Learner, normal};
 use serde::{Deserialize, Serialize};
 
 /// RMSprop (Hinton 2012): a step divided by the root of a running mean of the gradient's square.
@@ -32,7 +32,7 @@ impl RmsProp {
         let Self { alpha, epsilon, momentum, weight_decay, .. } = *self;
         let scaled = |p: f32, g: f32, v: &mut f32| {
             let g = g + weight_decay * p;
-            *v = alpha * *v + (1.0 - alpha) * g * g;
+            *v = normal(alpha * *v + (1.0 - alpha) * g * g);
             g / (v.sqrt() + epsilon)
         };
         let parameters = parameters.iter_mut().zip(gradients).zip(second);
@@ -41,7 +41,7 @@ impl RmsProp {
             return;
         }
         for (((p, g), v), b) in parameters.zip(first) {
-            *b = momentum * *b + scaled(*p, *g, v);
+            *b = normal(momentum * *b + scaled(*p, *g, v));
             *p -= learning_rate * *b;
         }
     }

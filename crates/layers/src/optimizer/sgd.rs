@@ -1,4 +1,4 @@
-use super::Learner;
+use super::{Learner, normal};
 use serde::{Deserialize, Serialize};
 
 /// Stochastic gradient descent, with `g` the gradient plus `weight_decay · p`:
@@ -37,7 +37,7 @@ impl Sgd {
         }
         for ((p, g), b) in parameters.iter_mut().zip(gradients).zip(first) {
             let g = g + weight_decay * *p;
-            *b = momentum * *b + g;
+            *b = normal(momentum * *b + g);
             *p -= learning_rate * if nesterov { g + momentum * *b } else { *b };
         }
     }
